@@ -1,0 +1,140 @@
+//! Backup codes: the way in when the phone is gone (NIST SP 800-63B-4 calls them look-up secrets).
+
+use std::fmt;
+
+use rand::CryptoRng;
+
+use super::{Digest, GuessCount, Pepper, UserId};
+
+/// 32 characters that people do not confuse: digits and capitals without I, L, O and U (Crockford's base 32).
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// One backup code: 80 random bits, written as 16 characters (S17).
+#[derive(Clone, PartialEq, Eq)]
+pub struct BackupCode(String);
+
+impl BackupCode {
+    /// Characters in a code, without its hyphens; each carries 5 bits.
+    pub const CHARACTERS: usize = 16;
+
+    fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        let mut random = [0_u8; Self::CHARACTERS];
+        rng.fill_bytes(&mut random);
+        Self(random.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 32))).map(|&c| char::from(c)).collect())
+    }
+
+    /// Reads a code whose spaces and hyphens are gone already; `None` if it does not have the shape of one.
+    pub(super) fn parse(bare: &str) -> Option<Self> {
+        let shaped = bare.len() == Self::CHARACTERS && bare.bytes().all(|byte| ALPHABET.contains(&byte));
+        shaped.then(|| Self(bare.to_owned()))
+    }
+
+    /// The digest that is stored in place of the code; it binds the code to its user.
+    pub fn digest(&self, pepper: &Pepper, user: &UserId) -> Digest {
+        pepper.digest(&[b"backup-code", user.as_str().as_bytes(), self.0.as_bytes()])
+    }
+
+    /// The code as its owner gets to see it, once: `XXXX-XXXX-XXXX-XXXX`.
+    pub fn expose(&self) -> String {
+        let mut shown = String::with_capacity(Self::CHARACTERS + 3);
+        for (index, character) in self.0.chars().enumerate() {
+            if index > 0 && index % 4 == 0 {
+                shown.push('-');
+            }
+            shown.push(character);
+        }
+        shown
+    }
+}
+
+impl fmt::Debug for BackupCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BackupCode([redacted])")
+    }
+}
+
+/// An account's unused backup codes, and the wrong guesses at them, which are counted apart from those at SMS codes (S9).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BackupCodes {
+    /// One digest for each code that is still good.
+    pub digests: Vec<Digest>,
+    /// Consecutive wrong guesses at backup codes.
+    pub guesses: GuessCount,
+}
+
+impl BackupCodes {
+    /// Codes in a set.
+    pub const SET: usize = 10;
+
+    /// Makes a fresh set: the codes to be shown, once, and what is kept of them.
+    pub fn issue(pepper: &Pepper, user: &UserId, rng: &mut (impl CryptoRng + ?Sized)) -> (Vec<BackupCode>, Self) {
+        let codes: Vec<_> = (0..Self::SET).map(|_| BackupCode::generate(rng)).collect();
+        let digests = codes.iter().map(|code| code.digest(pepper, user)).collect();
+        (codes, Self { digests, guesses: GuessCount::default() })
+    }
+
+    /// How many codes are left.
+    pub fn remaining(&self) -> usize {
+        self.digests.len()
+    }
+
+    /// Takes the code with this digest out of the set; `false` if it is not in it. Looks at every code, found or not.
+    pub(super) fn spend(&mut self, digest: &Digest) -> bool {
+        let before = self.digests.len();
+        self.digests.retain(|kept| kept != digest);
+        self.digests.len() < before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use rand::{SeedableRng, rngs::ChaCha12Rng};
+
+    use super::*;
+    use crate::domain::Proof;
+
+    #[test]
+    fn a_set_is_ten_distinct_codes_in_four_groups_of_four_s17() {
+        let (pepper, user) = (Pepper::new(&[1; 32]).unwrap(), UserId::parse("alice").unwrap());
+        let (codes, kept) = BackupCodes::issue(&pepper, &user, &mut ChaCha12Rng::seed_from_u64(1));
+        let shown: HashSet<_> = codes.iter().map(BackupCode::expose).collect();
+        assert_eq!((shown.len(), kept.remaining()), (10, 10));
+        for code in &shown {
+            assert_eq!(code.split('-').map(str::len).collect::<Vec<_>>(), [4, 4, 4, 4]);
+            assert!(matches!(Proof::parse(code), Ok(Proof::Backup(_))));
+        }
+    }
+
+    #[test]
+    fn every_character_of_the_alphabet_is_drawn_evenly() {
+        // 32 divides 256, so a byte modulo 32 has no bias; all characters must turn up.
+        let mut rng = ChaCha12Rng::seed_from_u64(1);
+        let drawn: HashSet<_> = (0..200).flat_map(|_| BackupCode::generate(&mut rng).0.into_bytes()).collect();
+        assert_eq!(drawn.len(), ALPHABET.len());
+    }
+
+    #[test]
+    fn a_code_is_spent_once() {
+        let (pepper, user) = (Pepper::new(&[1; 32]).unwrap(), UserId::parse("alice").unwrap());
+        let (codes, mut kept) = BackupCodes::issue(&pepper, &user, &mut ChaCha12Rng::seed_from_u64(1));
+        let digest = codes[3].digest(&pepper, &user);
+        assert!(kept.spend(&digest));
+        assert!(!kept.spend(&digest));
+        assert_eq!(kept.remaining(), 9);
+    }
+
+    #[test]
+    fn other_shapes_and_characters_are_no_backup_codes() {
+        for (bad, reason) in [
+            ("ABCD-EFGH-JKMN-PQR", "15 characters"),
+            ("ABCD-EFGH-JKMN-PQRST", "17 characters"),
+            ("abcd-efgh-jkmn-pqrs", "small letters"),
+            ("ABCD-EFGH-IKMN-PQRS", "an I"),
+            ("ABCD_EFGH_JKMN_PQRS", "underscores"),
+        ] {
+            assert!(Proof::parse(bad).is_err(), "{reason}");
+        }
+    }
+}

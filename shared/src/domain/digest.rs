@@ -1,0 +1,121 @@
+//! Keyed digests: the only form in which a code, a backup code or a window's subject is stored (S6).
+
+use std::fmt;
+
+use aws_lc_rs::hmac;
+
+/// The key of every digest (`CODE_PEPPER`). It lives in the environment or in Secrets Manager, never in the table.
+#[derive(Clone)]
+pub struct Pepper(hmac::Key);
+
+/// The pepper is too short to be a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a pepper has at least {} bytes", Pepper::MIN_BYTES)]
+pub struct PepperTooShort;
+
+impl Pepper {
+    /// The least length of a pepper, in bytes.
+    pub const MIN_BYTES: usize = 32;
+
+    /// Makes a key of `secret`.
+    ///
+    /// # Errors
+    /// When `secret` has fewer than [`Pepper::MIN_BYTES`] bytes.
+    pub fn new(secret: &[u8]) -> Result<Self, PepperTooShort> {
+        if secret.len() < Self::MIN_BYTES {
+            return Err(PepperTooShort);
+        }
+        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, secret)))
+    }
+
+    /// HMAC-SHA256 over `parts`, each preceded by its length, so that no two lists of parts make the same input.
+    /// The first part names what is digested and keeps the kinds apart.
+    pub(crate) fn digest(&self, parts: &[&[u8]]) -> Digest {
+        let mut bytes = [0; Digest::LENGTH];
+        let tag = self.context(parts).sign();
+        bytes.copy_from_slice(tag.as_ref());
+        Digest(bytes)
+    }
+
+    fn context(&self, parts: &[&[u8]]) -> hmac::Context {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        context
+    }
+
+    /// A stable name for `subject` of the given kind, in hex: a key of the table that tells nothing about the subject.
+    pub fn pseudonym(&self, kind: &str, subject: &str) -> String {
+        self.digest(&[b"pseudonym", kind.as_bytes(), subject.as_bytes()]).to_hex()
+    }
+}
+
+impl fmt::Debug for Pepper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pepper([redacted])")
+    }
+}
+
+/// A keyed digest. Comparing two takes the same time wherever they differ.
+#[derive(Clone, Copy)]
+pub struct Digest([u8; Self::LENGTH]);
+
+impl Digest {
+    /// Bytes in a digest.
+    pub const LENGTH: usize = 32;
+
+    /// A digest read back from storage.
+    pub const fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
+        Self(bytes)
+    }
+
+    /// The digest, for storage.
+    pub const fn as_bytes(&self) -> &[u8; Self::LENGTH] {
+        &self.0
+    }
+
+    fn to_hex(self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok()
+    }
+}
+
+impl Eq for Digest {}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cannot_be_shifted_into_each_other() {
+        let pepper = Pepper::new(&[7; 32]).unwrap();
+        assert_ne!(pepper.digest(&[b"ab", b"c"]), pepper.digest(&[b"a", b"bc"]));
+        assert_eq!(pepper.digest(&[b"ab", b"c"]), pepper.digest(&[b"ab", b"c"]));
+    }
+
+    #[test]
+    fn a_digest_is_hmac_sha256_of_the_parts_with_their_lengths() {
+        // RFC 2104 over FIPS 180-4, from `hmac.new(b"\x07"*32, (2).to_bytes(8,"big")+b"ab", "sha256").hexdigest()` in Python.
+        let pepper = Pepper::new(&[7; 32]).unwrap();
+        assert_eq!(pepper.digest(&[b"ab"]).to_hex(), "8c0be0ba6e96fa9ec6584e7b73d57d83c5e285aa221819d7dd5da916c72247be");
+    }
+
+    #[test]
+    fn a_short_pepper_is_refused_and_none_is_shown() {
+        assert!(Pepper::new(&[7; 31]).is_err());
+        assert_eq!(format!("{:?}", Pepper::new(&[7; 32]).unwrap()), "Pepper([redacted])");
+    }
+}

@@ -1,0 +1,220 @@
+//! The text messages: one GSM-7 segment each, whatever the configuration says.
+
+use std::{fmt, time::Duration};
+
+use super::{Code, PhoneNumber, Purpose, timestamp::secs_ceil};
+
+/// Septets in one segment (3GPP TS 23.038).
+pub const SEGMENT_SEPTETS: usize = 160;
+
+/// A message that is ready to be handed to a provider.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TextMessage {
+    /// Where it goes.
+    pub to: PhoneNumber,
+    /// What it says. It may hold a code: it goes to the provider and nowhere else.
+    pub body: String,
+    /// How long the message is of use; a provider that can drops it after that.
+    pub valid_for: Duration,
+    /// Our name for the message; providers that take a client reference get it.
+    pub reference: String,
+}
+
+impl fmt::Debug for TextMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TextMessage").field("to", &self.to).field("reference", &self.reference).finish_non_exhaustive()
+    }
+}
+
+/// A change that the old number is told about (S18).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// Another number is active now.
+    Replaced,
+    /// Two-factor authentication is off now.
+    TurnedOff,
+}
+
+/// The wording of every message, with the names that the operator configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageTemplate {
+    app_name: String,
+    webotp_domain: Option<String>,
+}
+
+/// Why a name cannot be used in messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// `APP_NAME` is empty or has a line break or a character outside the GSM-7 alphabet, which would double the price.
+    #[error("APP_NAME must be one line of characters of the GSM-7 alphabet (3GPP TS 23.038)")]
+    AppName,
+    /// `WEBOTP_DOMAIN` is not a domain.
+    #[error("WEBOTP_DOMAIN must be a domain, such as example.com")]
+    WebOtpDomain,
+    /// A message would not fit into one segment.
+    #[error("APP_NAME and WEBOTP_DOMAIN are too long: a message would not fit into one segment of 160 characters")]
+    TooLong,
+}
+
+impl MessageTemplate {
+    /// Checks that every message made with these names is one GSM-7 segment.
+    ///
+    /// # Errors
+    /// See [`TemplateError`].
+    pub fn new(app_name: &str, webotp_domain: Option<&str>) -> Result<Self, TemplateError> {
+        let printable = !app_name.trim().is_empty() && !app_name.contains(['\n', '\r', '\u{c}']);
+        if !printable || gsm7_septets(app_name).is_none() {
+            return Err(TemplateError::AppName);
+        }
+        if !webotp_domain.is_none_or(is_domain) {
+            return Err(TemplateError::WebOtpDomain);
+        }
+        let template = Self { app_name: app_name.to_owned(), webotp_domain: webotp_domain.map(str::to_owned) };
+        let longest_life = Duration::from_secs(24 * 3600 - 1);
+        let bodies = [Purpose::Enroll, Purpose::Replace, Purpose::SignIn]
+            .map(|purpose| template.code_body("000000", purpose, longest_life))
+            .into_iter()
+            .chain([NoticeKind::Replaced, NoticeKind::TurnedOff].map(|kind| template.notice_body(kind)));
+        for body in bodies {
+            if gsm7_septets(&body).is_none_or(|septets| septets > SEGMENT_SEPTETS) {
+                return Err(TemplateError::TooLong);
+            }
+        }
+        Ok(template)
+    }
+
+    /// The text that carries a code. With a domain configured its last line is the origin-bound one that browsers read
+    /// (WICG, "Origin-bound one-time codes delivered via SMS").
+    pub fn code_body(&self, code: &str, purpose: Purpose, valid_for: Duration) -> String {
+        let purpose = match purpose {
+            Purpose::Enroll => "to turn on two-factor authentication",
+            Purpose::Replace => "to change your phone number",
+            Purpose::SignIn => "to sign in or confirm a change",
+        };
+        let life = in_words(valid_for);
+        let mut body = format!("{code} is your {} code {purpose}. It expires in {life}. Never share it.", self.app_name);
+        if let Some(domain) = &self.webotp_domain {
+            body.push_str(&format!("\n@{domain} #{code}"));
+        }
+        body
+    }
+
+    /// The text that tells the old number of a change.
+    pub fn notice_body(&self, kind: NoticeKind) -> String {
+        let change = match kind {
+            NoticeKind::Replaced => "Your two-factor phone number was changed.",
+            NoticeKind::TurnedOff => "Two-factor authentication was turned off.",
+        };
+        format!("{}: {change} If this was not you, contact support at once.", self.app_name)
+    }
+
+    /// The message that carries `code` to `to`.
+    pub fn code_message(
+        &self,
+        to: PhoneNumber,
+        code: &Code,
+        purpose: Purpose,
+        valid_for: Duration,
+        reference: String,
+    ) -> TextMessage {
+        TextMessage { to, body: self.code_body(code.expose(), purpose, valid_for), valid_for, reference }
+    }
+}
+
+/// A span as a person says it: whole minutes where that is exact, seconds otherwise.
+fn in_words(span: Duration) -> String {
+    let seconds = secs_ceil(span);
+    match (seconds / 60, seconds % 60) {
+        (1, 0) => "1 minute".to_owned(),
+        (minutes, 0) if minutes > 0 => format!("{minutes} minutes"),
+        _ => format!("{seconds} seconds"),
+    }
+}
+
+fn is_domain(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}
+
+/// How many septets `text` takes in the GSM-7 default alphabet with its extension table, which takes two a character; `None` if
+/// a character is in neither (3GPP TS 23.038, 6.2.1).
+pub fn gsm7_septets(text: &str) -> Option<usize> {
+    const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
+    const EXTENSION: &str = "\u{c}^{}\\[~]|€";
+    text.chars()
+        .map(|character| match character {
+            c if BASIC.contains(c) => Some(1),
+            c if EXTENSION.contains(c) => Some(2),
+            _ => None,
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_names_application_purpose_life_and_caution() {
+        let template = MessageTemplate::new("CODITECT", None).unwrap();
+        assert_eq!(
+            template.code_body("012345", Purpose::Enroll, Duration::from_secs(300)),
+            "012345 is your CODITECT code to turn on two-factor authentication. It expires in 5 minutes. Never share it."
+        );
+        assert!(
+            template
+                .code_body("012345", Purpose::Replace, Duration::from_secs(60))
+                .contains("to change your phone number. It expires in 1 minute.")
+        );
+        assert!(
+            template
+                .code_body("012345", Purpose::SignIn, Duration::from_secs(90))
+                .contains("to sign in or confirm a change. It expires in 90 seconds.")
+        );
+    }
+
+    #[test]
+    fn the_webotp_line_is_the_last_and_has_no_newline_after_it() {
+        let template = MessageTemplate::new("CODITECT", Some("example.com")).unwrap();
+        assert!(
+            template
+                .code_body("123456", Purpose::SignIn, Duration::from_secs(300))
+                .ends_with("Never share it.\n@example.com #123456")
+        );
+    }
+
+    #[test]
+    fn every_message_is_one_gsm_7_segment_or_the_names_are_refused() {
+        for (name, domain, error, reason) in [
+            ("", None, TemplateError::AppName, "empty"),
+            ("  ", None, TemplateError::AppName, "blank"),
+            ("Acme 🔐", None, TemplateError::AppName, "an emoji"),
+            ("Acme\nGmbH", None, TemplateError::AppName, "two lines"),
+            (&*"A".repeat(80), None, TemplateError::TooLong, "too long"),
+            (&*"€".repeat(35), None, TemplateError::TooLong, "too long in septets"),
+            ("Acme", Some("exa mple.com"), TemplateError::WebOtpDomain, "a space in the domain"),
+            ("Acme", Some("https://example.com"), TemplateError::WebOtpDomain, "a URL"),
+            ("Acme", Some("example.com #1"), TemplateError::WebOtpDomain, "an injected code"),
+            (
+                "Acme",
+                Some("a-long-domain.that-will-not-fit.into-one-segment.example.com"),
+                TemplateError::TooLong,
+                "a long domain",
+            ),
+        ] {
+            assert_eq!(MessageTemplate::new(name, domain), Err(error), "{reason}");
+        }
+        assert!(MessageTemplate::new("Müller & Söhne", None).is_ok(), "umlauts are GSM-7");
+    }
+
+    #[test]
+    fn septets_count_the_extension_table_twice() {
+        assert_eq!(gsm7_septets("a€"), Some(3));
+        assert_eq!(gsm7_septets("ç"), None, "only the capital is in the alphabet");
+    }
+}

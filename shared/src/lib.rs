@@ -1,0 +1,6 @@
+//! The logic of the SMS two-factor service, shared by its three functions.
+//!
+//! Imports point one way: `app → api, adapters → use_cases → ports → domain`.
+
+pub mod domain;
+pub mod ports;
