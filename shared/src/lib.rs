@@ -2,5 +2,6 @@
 //!
 //! Imports point one way: `app → api, adapters → use_cases → ports → domain`.
 
+pub mod config;
 pub mod domain;
 pub mod ports;
