@@ -1,6 +1,6 @@
 //! Keyed digests: the only form in which a code, a backup code or a window's subject is stored (S6).
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use aws_lc_rs::hmac;
 
@@ -77,7 +77,11 @@ impl Digest {
     }
 
     fn to_hex(self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        let mut hex = String::with_capacity(2 * Self::LENGTH);
+        for byte in self.0 {
+            let _ = write!(hex, "{byte:02x}");
+        }
+        hex
     }
 }
 
