@@ -131,6 +131,22 @@ pub struct Commit {
     pub now: Timestamp,
 }
 
+impl Commit {
+    /// A commit that only adds `record` to the trail. `window` is the length of the send windows, which it does not touch.
+    pub fn audit_only(record: AuditRecord, window: Duration) -> Self {
+        Self {
+            user: record.user.clone(),
+            expected: None,
+            account: None,
+            take: Vec::new(),
+            give_back: Vec::new(),
+            window,
+            now: record.at,
+            audit: vec![record],
+        }
+    }
+}
+
 /// Why nothing was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {

@@ -92,11 +92,8 @@ impl MessageTemplate {
             Purpose::SignIn => "to sign in or confirm a change",
         };
         let life = in_words(valid_for);
-        let mut body = format!("{code} is your {} code {purpose}. It expires in {life}. Never share it.", self.app_name);
-        if let Some(domain) = &self.webotp_domain {
-            body.push_str(&format!("\n@{domain} #{code}"));
-        }
-        body
+        let last_line = self.webotp_domain.as_ref().map(|domain| format!("\n@{domain} #{code}")).unwrap_or_default();
+        format!("{code} is your {} code {purpose}. It expires in {life}. Never share it.{last_line}", self.app_name)
     }
 
     /// The text that tells the old number of a change.

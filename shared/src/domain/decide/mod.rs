@@ -52,6 +52,10 @@ pub enum Command {
         /// Where it was not sent to.
         phone: PhoneNumber,
     },
+    /// An operator lifts the locks and starts the counts of failures anew. A disabled factor stays disabled.
+    Unlock,
+    /// An operator removes the factor and whatever is pending, for a user who has neither phone nor backup codes.
+    Reset,
 }
 
 /// What a decision is made on, apart from the account.
@@ -103,8 +107,8 @@ pub enum Answer {
     },
     /// 2FA is off.
     Disabled,
-    /// The send was given back, or there was none to give back.
-    GivenBack,
+    /// A command of the service itself or of an operator is done; there is nothing to say.
+    Done,
 }
 
 /// The kind of code that was right.
@@ -285,6 +289,8 @@ pub fn decide(account: Account, command: &Command, context: &Context<'_>, rng: &
         Command::Verify { proof, regenerate_backup_codes } => (AuditEvent::Verify, step.verify(proof, *regenerate_backup_codes)),
         Command::Disable { proof } => (AuditEvent::Disable, step.disable(proof.as_ref())),
         Command::GiveBack { challenge, phone } => (AuditEvent::Delivery, Ok(step.give_back(*challenge, phone))),
+        Command::Unlock => (AuditEvent::OperatorUnlock, Ok(step.unlock())),
+        Command::Reset => (AuditEvent::OperatorReset, step.reset()),
     };
     let ended = match (&outcome, command) {
         (Ok(_), Command::GiveBack { .. }) => AuditOutcome::Refused("sms_delivery_failed"),
@@ -349,6 +355,7 @@ impl<'a> Step<'a> {
             self.confirm_change(proof)?;
         }
         self.account.pending = Some(Pending { phone: phone.clone(), expires_at: self.now().plus(self.policy().pending_ttl) });
+        self.happened(AuditEvent::Send);
         Ok(self.send_code(purpose, phone.clone(), &slot))
     }
 
@@ -396,12 +403,37 @@ impl<'a> Step<'a> {
         };
         self.about = Some(active.phone.clone());
         self.confirm_change(proof.ok_or(Refusal::VerificationRequired)?)?;
+        self.turn_off(active.phone);
+        Ok(Answer::Disabled)
+    }
+
+    fn turn_off(&mut self, phone: PhoneNumber) {
         self.account.sms = SmsFactor::Off;
         self.account.pending = None;
         self.account.challenge = None;
         self.account.backup = BackupCodes::default();
-        self.tell(active.phone, NoticeKind::TurnedOff);
-        Ok(Answer::Disabled)
+        self.tell(phone, NoticeKind::TurnedOff);
+    }
+
+    fn unlock(&mut self) -> Answer {
+        self.account.sms_guesses = GuessCount::default();
+        self.account.backup.guesses = GuessCount::default();
+        Answer::Done
+    }
+
+    fn reset(&mut self) -> Result<Answer, Refusal> {
+        match self.account.sms.active().cloned() {
+            Some(active) => {
+                self.about = Some(active.phone.clone());
+                self.turn_off(active.phone);
+            }
+            None if self.account.pending.is_none() => return Err(Refusal::NotEnabled),
+            None => {
+                self.account.pending = None;
+                self.account.challenge = None;
+            }
+        }
+        Ok(self.unlock())
     }
 
     fn give_back(&mut self, challenge: ChallengeId, phone: &PhoneNumber) -> Answer {
@@ -416,7 +448,7 @@ impl<'a> Step<'a> {
                 address_lease: send.address_lease.map(lease),
             });
         }
-        Answer::GivenBack
+        Answer::Done
     }
 
     /// Makes the number of an accepted enrollment or replacement the active one (S15).
@@ -553,11 +585,12 @@ impl<'a> Step<'a> {
             leaving.map(|at| at.plus(policy.sms_window).since(now)).unwrap_or_default()
         };
         let address_window = self.context.address_window.filter(|_| policy.sms_max_per_ip > 0);
+        // Of limits that last equally long the last one here is named: the one that is most the user's own.
         let waits = [
-            (SendLimit::Cooldown, last),
-            (SendLimit::User, until_one_leaves(&in_window)),
-            (SendLimit::Phone, wait(self.context.phone_window, policy.sms_max_per_window, policy, now)),
             (SendLimit::Address, wait(address_window, policy.sms_max_per_ip, policy, now)),
+            (SendLimit::Phone, wait(self.context.phone_window, policy.sms_max_per_window, policy, now)),
+            (SendLimit::User, until_one_leaves(&in_window)),
+            (SendLimit::Cooldown, last),
         ];
         if let Some((limit, retry_after)) = waits.into_iter().filter(|(_, wait)| !wait.is_zero()).max_by_key(|(_, wait)| *wait) {
             return Err(Refusal::RateLimited { limit, retry_after });

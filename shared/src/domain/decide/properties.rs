@@ -227,7 +227,7 @@ impl World {
         let proof = match command {
             Command::Setup { proof, .. } | Command::Disable { proof } => proof.as_ref(),
             Command::Verify { proof, .. } => Some(proof),
-            Command::Send { .. } | Command::GiveBack { .. } => None,
+            Command::Send { .. } | Command::GiveBack { .. } | Command::Unlock | Command::Reset => None,
         };
         let refused = decision.outcome.as_ref().err();
         let locked_before = |proof: &Proof| match proof {
@@ -288,7 +288,7 @@ impl World {
         let (proof, needs_proof) = match command {
             Command::Verify { proof, .. } => (Some(proof), true),
             Command::Setup { proof, .. } | Command::Disable { proof } => (proof.as_ref(), before.sms.active().is_some()),
-            Command::Send { .. } | Command::GiveBack { .. } => (None, false),
+            Command::Send { .. } | Command::GiveBack { .. } | Command::Unlock | Command::Reset => (None, false),
         };
         if !needs_proof {
             // S15, S16: without a proof neither factor nor backup codes change.
@@ -298,8 +298,7 @@ impl World {
         let proof = proof.expect("S16: a change was made without a proof");
         match proof {
             Proof::Sms(code) => {
-                let newest =
-                    self.sent.iter().filter(|sent| sent.user == user).next_back().expect("S4: nothing was sent to this user").id;
+                let newest = self.sent.iter().rfind(|sent| sent.user == user).expect("S4: nothing was sent to this user").id;
                 let sent = self.sent.iter_mut().find(|sent| sent.id == newest).unwrap();
                 assert_eq!(&sent.code, code, "S5: only the newest code counts");
                 assert!(self.now < sent.dead_at, "S2: too old");
@@ -327,7 +326,7 @@ impl World {
                 if !matches!(command, Command::Verify { .. })
                     || self.sent.iter().any(|s| s.id == newest && s.purpose == Purpose::SignIn)
                 {
-                    self.check_active_number_kept(command, before, after);
+                    check_active_number_kept(command, before, after);
                 }
             }
             Proof::Backup(code) => {
@@ -335,18 +334,8 @@ impl World {
                     self.backup_codes.iter_mut().find(|(_, _, shown, _)| shown == code).expect("S17: never shown");
                 assert_eq!((*owner, *set), (user, self.backup_set[user]), "S17: of the caller's newest set");
                 assert!(!std::mem::replace(spent, true), "S17: spent twice");
-                self.check_active_number_kept(command, before, after);
+                check_active_number_kept(command, before, after);
             }
-        }
-    }
-
-    /// S15: the active number stays until another one is verified or 2FA is turned off.
-    fn check_active_number_kept(&self, command: &Command, before: &Account, after: &Account) {
-        match command {
-            Command::Disable { .. } => {
-                assert_eq!((&after.sms, after.backup.remaining()), (&SmsFactor::Off, 0));
-            }
-            _ => assert_eq!(after.sms, before.sms),
         }
     }
 
@@ -420,7 +409,7 @@ impl World {
         if after.sms_guesses.failures > before.sms_guesses.failures {
             let count = after.sms_guesses;
             assert_eq!(
-                count.failures % self.policy.lock_after_failures == 0,
+                count.failures.is_multiple_of(self.policy.lock_after_failures),
                 count.lock_remaining(self.now).is_some(),
                 "S8: locks"
             );
@@ -452,6 +441,16 @@ impl World {
                 assert!(second.at.since(first.at) >= self.policy.sms_cooldown, "cooldown");
             }
         }
+    }
+}
+
+/// S15: the active number stays until another one is verified or 2FA is turned off.
+fn check_active_number_kept(command: &Command, before: &Account, after: &Account) {
+    match command {
+        Command::Disable { .. } => {
+            assert_eq!((&after.sms, after.backup.remaining()), (&SmsFactor::Off, 0));
+        }
+        _ => assert_eq!(after.sms, before.sms),
     }
 }
 

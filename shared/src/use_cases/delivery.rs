@@ -1,0 +1,143 @@
+//! Sending what was decided, after it is stored: codes, and notices of changes.
+
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::{Caller, CodeSent, Failure, Journal, Service, audit_record};
+use crate::{
+    domain::{
+        AuditEvent, AuditOutcome, Command, PhoneNumber, TextMessage,
+        decide::{Answer, Decision, Happened, OutgoingCode},
+        delivery::{Attempt, Delivery, Verdict},
+    },
+    ports::{Channel, Commit, SmsSender, Store},
+};
+
+/// The longest that an answer waits for a notice to be taken.
+const NOTICE_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a notice is of use.
+const NOTICE_LIFE: Duration = Duration::from_hours(4);
+
+impl<S: Store, M: SmsSender> Service<S, M> {
+    /// Settles a command that sends a code, then sends it.
+    pub(super) async fn send_code(
+        &self,
+        caller: &Caller,
+        command: &Command,
+        phone: Option<PhoneNumber>,
+        journal: &mut Journal,
+    ) -> Result<CodeSent, Failure> {
+        let channel = self.sms.channel();
+        // The audit record of the send names the provider that is asked first; one that tells what became of it follows only
+        // where that was not simply that this provider took the message.
+        let route = match channel {
+            Channel::Sms(provider) => Some(("provider", provider.as_str().to_owned())),
+            Channel::Answer => None,
+            Channel::Missing => return Err(Failure::SmsNotConfigured),
+        };
+        let (answer, decision) = self.settle(caller, command, phone, route, journal).await?;
+        let (Answer::CodeSent { phone, expires_in, resend_in, sends_remaining }, Some(code)) = (answer, decision.code) else {
+            return Err(Failure::Unavailable);
+        };
+        let development_code = match channel {
+            Channel::Sms(_) => {
+                self.deliver_code(caller, code, journal).await?;
+                None
+            }
+            Channel::Answer | Channel::Missing => Some(code.code),
+        };
+        Ok(CodeSent { phone, expires_in, resend_in, sends_remaining, development_code })
+    }
+
+    /// Sends a code whose send is reserved. A definite refusal gives the send back; an unknown outcome does not (S12).
+    async fn deliver_code(&self, caller: &Caller, code: OutgoingCode, journal: &mut Journal) -> Result<(), Failure> {
+        let OutgoingCode { challenge, purpose, to, code, valid_for } = code;
+        let message = self.template.code_message(to.clone(), &code, purpose, valid_for, challenge.to_string());
+        let delivery = self.hand_over(&message, journal).await;
+        journal.attempts.clone_from(&delivery.attempts);
+        let details = Some(("attempts", describe(&delivery.attempts)));
+        match delivery.verdict() {
+            Verdict::Accepted(_) if delivery.attempts.len() == 1 => Ok(()),
+            Verdict::Accepted(_) => {
+                self.append(caller, delivery_ended(AuditOutcome::Success, to), details, journal).await;
+                Ok(())
+            }
+            Verdict::Unknown(_) => {
+                self.append(caller, delivery_ended(AuditOutcome::Refused("unknown_outcome"), to), details, journal).await;
+                Ok(())
+            }
+            Verdict::Refused(reason) => {
+                let command = Command::GiveBack { challenge, phone: to };
+                if self.settle(caller, &command, None, details, journal).await.is_err() {
+                    tracing::error!(reference = %challenge, "a send that no provider took could not be given back");
+                }
+                Err(Failure::DeliveryFailed(reason))
+            }
+        }
+    }
+
+    /// Tells the old number of a change. Failing to tell undoes nothing (S18).
+    pub(super) async fn deliver_notice(&self, caller: &Caller, decision: &Decision, journal: &mut Journal) {
+        let Some(notice) = &decision.notice else { return };
+        let Channel::Sms(_) = self.sms.channel() else {
+            tracing::info!(to = ?notice.to, "no provider to tell the old number of the change");
+            return;
+        };
+        let message = TextMessage {
+            to: notice.to.clone(),
+            body: self.template.notice_body(notice.kind),
+            valid_for: NOTICE_LIFE,
+            reference: format!("notice-{}", caller.origin.request_id),
+        };
+        let delivery = tokio::time::timeout(NOTICE_PATIENCE, self.hand_over(&message, journal)).await.ok();
+        let taken = delivery.as_ref().is_some_and(|delivery| matches!(delivery.verdict(), Verdict::Accepted(_)));
+        if !taken {
+            tracing::warn!(to = ?notice.to, "the old number could not be told of the change");
+            let details = delivery.map(|delivery| ("attempts", describe(&delivery.attempts)));
+            let happened = Happened {
+                event: AuditEvent::Notice,
+                outcome: AuditOutcome::Refused("sms_delivery_failed"),
+                phone: Some(notice.to.clone()),
+            };
+            self.append(caller, happened, details, journal).await;
+        }
+    }
+
+    async fn hand_over(&self, message: &TextMessage, journal: &mut Journal) -> Delivery {
+        let started = self.clock.now();
+        let delivery = self.sms.send(message).await;
+        journal.sms_time += self.clock.now().since(started);
+        delivery
+    }
+
+    /// Adds a record to the trail of something that has happened already and cannot be undone by failing to record it.
+    async fn append(&self, caller: &Caller, happened: Happened, details: Option<(&'static str, String)>, journal: &mut Journal) {
+        journal.events.push((happened.event, happened.outcome));
+        let (event, outcome) = (happened.event.as_str(), happened.outcome.as_str());
+        let nonce = self.random.rng().random();
+        let record = audit_record(caller, self.clock.now(), nonce, happened, details.into_iter().collect());
+        if self.commit(&Commit::audit_only(record, self.policy.sms_window), journal).await.is_err() {
+            tracing::error!(event, outcome, "an audit record was lost");
+        }
+    }
+}
+
+fn delivery_ended(outcome: AuditOutcome, to: PhoneNumber) -> Happened {
+    Happened { event: AuditEvent::Delivery, outcome, phone: Some(to) }
+}
+
+/// Who was asked and what each answered, for the audit trail: `twilio auth_failed 20003, sns accepted 5f1c…`.
+fn describe(attempts: &[Attempt]) -> String {
+    let described: Vec<_> = attempts
+        .iter()
+        .map(|attempt| match &attempt.result {
+            Ok(message_id) => format!("{} accepted {message_id}", attempt.provider),
+            Err(failure) => {
+                let code = failure.code.as_deref().map(|code| format!(" {code}")).unwrap_or_default();
+                format!("{} {}{code}", attempt.provider, failure.class.as_str())
+            }
+        })
+        .collect();
+    described.join(", ")
+}

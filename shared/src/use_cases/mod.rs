@@ -1,0 +1,294 @@
+//! What can be done: load, decide, commit, then send. Every race is settled in the commit, here and nowhere else.
+
+mod delivery;
+mod journal;
+mod operator;
+
+use std::{sync::Arc, time::Duration};
+
+use rand::RngExt;
+
+pub use journal::Journal;
+
+use crate::{
+    domain::{
+        Account, Answer, AuditEvent, BackupCode, Code, Command, Decision, MessageTemplate, Pepper, PhoneNumber, Policy, Proof,
+        Refusal, Timestamp, UserId,
+        account::Status,
+        decide,
+        decide::{Context, Happened, Method, SendLeases},
+        delivery::DeliveryReason,
+    },
+    ports::{
+        AuditRecord, Clock, Commit, CommitError, LeaseChange, LoadRequest, Origin, Random, SmsSender, Snapshot, Store,
+        StoreUnavailable, WindowSubject,
+    },
+};
+
+/// How often a commit that lost a race is decided again before the caller is told to come back.
+const MOST_ATTEMPTS: u32 = 12;
+/// The longest pause before the second attempt; it doubles with each further one, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(8);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// The service itself: the core with everything that it needs from outside.
+pub struct Service<S, M> {
+    /// Keeps the state.
+    pub store: S,
+    /// Sends text messages.
+    pub sms: M,
+    /// Says what time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Draws codes.
+    pub random: Arc<dyn Random>,
+    /// The key of the digests.
+    pub pepper: Pepper,
+    /// The limits.
+    pub policy: Policy,
+    /// The wording of the messages.
+    pub template: MessageTemplate,
+}
+
+/// Who asks, and from where.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The user that a verified token names (S20).
+    pub user: UserId,
+    /// Where the request came from.
+    pub origin: Origin,
+}
+
+/// A code is on its way.
+#[derive(Clone, Debug)]
+pub struct CodeSent {
+    /// To this number.
+    pub phone: PhoneNumber,
+    /// How long the code lives.
+    pub expires_in: Duration,
+    /// How long until the next one may be asked for.
+    pub resend_in: Duration,
+    /// How many sends are left in the window, as far as is known.
+    pub sends_remaining: u16,
+    /// The code itself, in development without a provider only (S22).
+    pub development_code: Option<Code>,
+}
+
+/// A code was right.
+#[derive(Clone, Debug)]
+pub enum Verified {
+    /// It turned 2FA on, or made another number the active one.
+    Enabled {
+        /// The number.
+        phone: PhoneNumber,
+        /// The fresh backup codes.
+        backup_codes: Vec<BackupCode>,
+    },
+    /// It signed the user in, or confirmed a change.
+    Confirmed {
+        /// Which kind of code it was.
+        method: Method,
+        /// How many backup codes are left.
+        backup_codes_remaining: usize,
+        /// The fresh backup codes, if they were asked for.
+        backup_codes: Option<Vec<BackupCode>>,
+    },
+}
+
+/// Why a request was not granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The rules forbid it.
+    Refused(Refusal),
+    /// Every provider refused the message, or failed before it left.
+    DeliveryFailed(DeliveryReason),
+    /// There is no provider to send with.
+    SmsNotConfigured,
+    /// Storage cannot be reached, or too many others change the same account.
+    Unavailable,
+}
+
+impl From<StoreUnavailable> for Failure {
+    fn from(_: StoreUnavailable) -> Self {
+        Self::Unavailable
+    }
+}
+
+impl<S: Store, M: SmsSender> Service<S, M> {
+    /// Starts an enrollment, or the replacement of the active number, and sends a code to `phone`.
+    pub async fn setup(
+        &self,
+        caller: &Caller,
+        phone: PhoneNumber,
+        proof: Option<Proof>,
+        journal: &mut Journal,
+    ) -> Result<CodeSent, Failure> {
+        let command = Command::Setup { phone: phone.clone(), proof };
+        self.send_code(caller, &command, Some(phone), journal).await
+    }
+
+    /// Sends a code: to the active number, or to the pending one if there is no active one or if `pending` asks for it.
+    pub async fn send_sms(&self, caller: &Caller, pending: bool, journal: &mut Journal) -> Result<CodeSent, Failure> {
+        self.send_code(caller, &Command::Send { pending }, None, journal).await
+    }
+
+    /// Judges a code, and does what it was sent for.
+    pub async fn verify(
+        &self,
+        caller: &Caller,
+        proof: Proof,
+        regenerate_backup_codes: bool,
+        journal: &mut Journal,
+    ) -> Result<Verified, Failure> {
+        let command = Command::Verify { proof, regenerate_backup_codes };
+        let (answer, decision) = self.settle(caller, &command, None, None, journal).await?;
+        self.deliver_notice(caller, &decision, journal).await;
+        match answer {
+            Answer::Enabled { phone, backup_codes } => Ok(Verified::Enabled { phone, backup_codes }),
+            Answer::Confirmed { method, backup_codes_remaining, backup_codes } => {
+                Ok(Verified::Confirmed { method, backup_codes_remaining, backup_codes })
+            }
+            Answer::CodeSent { .. } | Answer::Disabled | Answer::Done => Err(Failure::Unavailable),
+        }
+    }
+
+    /// Turns 2FA off, or drops an enrollment that was never verified.
+    pub async fn disable(&self, caller: &Caller, proof: Option<Proof>, journal: &mut Journal) -> Result<(), Failure> {
+        let (_, decision) = self.settle(caller, &Command::Disable { proof }, None, None, journal).await?;
+        self.deliver_notice(caller, &decision, journal).await;
+        Ok(())
+    }
+
+    /// Where the user stands.
+    pub async fn status(&self, caller: &Caller, journal: &mut Journal) -> Result<Status, Failure> {
+        let request = LoadRequest { user: &caller.user, phone: None, address: None };
+        let snapshot = self.load(request, journal).await?;
+        Ok(snapshot.account.status(&self.policy, self.clock.now()))
+    }
+
+    /// Loads, decides and commits, again and again until the commit wins or there is no point in going on. Nothing that was
+    /// decided is true before this returns it.
+    ///
+    /// `phone` is the number whose window to read; where it is not known yet, a lost race makes it known. `extra` is for the
+    /// audit record of a send.
+    async fn settle(
+        &self,
+        caller: &Caller,
+        command: &Command,
+        mut phone: Option<PhoneNumber>,
+        extra: Option<(&'static str, String)>,
+        journal: &mut Journal,
+    ) -> Result<(Answer, Decision), Failure> {
+        let counts_addresses = self.policy.sms_max_per_ip > 0 && matches!(command, Command::Setup { .. } | Command::Send { .. });
+        let address = caller.origin.address.filter(|_| counts_addresses);
+        for attempt in 0..MOST_ATTEMPTS {
+            self.pause_before(attempt).await;
+            let request = LoadRequest { user: &caller.user, phone: phone.as_ref(), address };
+            let snapshot = self.load(request, journal).await?;
+            let (decision, commit) = self.decide(caller, command, snapshot, extra.as_ref());
+            match self.commit(&commit, journal).await {
+                Ok(()) => {
+                    journal.record(&decision);
+                    return decision.outcome.clone().map(|answer| (answer, decision)).map_err(Failure::Refused);
+                }
+                Err(CommitError::Conflict) => {
+                    journal.conflicts += 1;
+                    phone = phone.or_else(|| decision.take.map(|leases| leases.phone));
+                }
+                Err(CommitError::Unavailable) => return Err(Failure::Unavailable),
+            }
+        }
+        tracing::warn!(attempts = MOST_ATTEMPTS, "gave up on a contended account");
+        Err(Failure::Unavailable)
+    }
+
+    /// Decides, and writes down what is to be stored.
+    fn decide(
+        &self,
+        caller: &Caller,
+        command: &Command,
+        snapshot: Snapshot,
+        extra: Option<&(&'static str, String)>,
+    ) -> (Decision, Commit) {
+        let now = self.clock.now();
+        let mut rng = self.random.rng();
+        let context = Context {
+            policy: &self.policy,
+            pepper: &self.pepper,
+            user: &caller.user,
+            now,
+            phone_window: snapshot.phone_window.as_ref(),
+            address_window: snapshot.address_window.as_ref(),
+        };
+        let decision = decide(snapshot.account, command, &context, &mut *rng);
+        let audit = decision.events.iter().map(|happened| {
+            let is_about_sending = matches!(happened.event, AuditEvent::Send | AuditEvent::Delivery);
+            let details = extra.filter(|_| is_about_sending).cloned().into_iter().collect();
+            audit_record(caller, now, rng.random(), happened.clone(), details)
+        });
+        let commit = Commit {
+            user: caller.user.clone(),
+            expected: snapshot.version,
+            audit: audit.collect(),
+            account: decision.account.clone().map(|account| {
+                let stale_at = Account::stale_at(&account, &self.policy);
+                (account, stale_at)
+            }),
+            take: lease_changes(decision.take.as_ref(), caller),
+            give_back: lease_changes(decision.give_back.as_ref(), caller),
+            window: self.policy.sms_window,
+            now,
+        };
+        (decision, commit)
+    }
+
+    async fn load(&self, request: LoadRequest<'_>, journal: &mut Journal) -> Result<Snapshot, Failure> {
+        let started = self.clock.now();
+        let snapshot = self.store.load(request).await;
+        journal.store_call(self.clock.now().since(started));
+        Ok(snapshot?)
+    }
+
+    async fn commit(&self, commit: &Commit, journal: &mut Journal) -> Result<(), CommitError> {
+        let started = self.clock.now();
+        let result = self.store.commit(commit).await;
+        journal.store_call(self.clock.now().since(started));
+        result
+    }
+
+    /// Steps back, a random while, from others who want to change the same account.
+    async fn pause_before(&self, attempt: u32) {
+        if attempt > 0 {
+            let longest = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(LONGEST_PAUSE);
+            let fraction: f64 = self.random.rng().random();
+            tokio::time::sleep(longest.mul_f64(fraction)).await;
+        }
+    }
+}
+
+fn audit_record(
+    caller: &Caller,
+    at: Timestamp,
+    nonce: u64,
+    happened: Happened,
+    details: Vec<(&'static str, String)>,
+) -> AuditRecord {
+    let Happened { event, outcome, phone } = happened;
+    AuditRecord {
+        user: caller.user.clone(),
+        at,
+        nonce,
+        event,
+        outcome,
+        phone_masked: phone.as_ref().map(PhoneNumber::masked),
+        origin: caller.origin.clone(),
+        details,
+    }
+}
+
+fn lease_changes(leases: Option<&SendLeases>, caller: &Caller) -> Vec<LeaseChange> {
+    let Some(leases) = leases else { return Vec::new() };
+    let phone = LeaseChange { subject: WindowSubject::Phone(leases.phone.clone()), lease: leases.phone_lease };
+    let address = caller.origin.address.zip(leases.address_lease);
+    let address = address.map(|(address, lease)| LeaseChange { subject: WindowSubject::Address(address), lease });
+    [phone].into_iter().chain(address).collect()
+}
