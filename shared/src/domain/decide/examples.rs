@@ -225,7 +225,7 @@ fn the_cooldown_and_the_rolling_window_limit_sends_s11() {
     story.pass(3600 - 149);
     assert_eq!(story.send(), Err(Refusal::NoPendingVerification), "the enrollment has lapsed meanwhile");
     story.setup(HOME, None).unwrap();
-    assert_eq!(story.setup(HOME, None), rate_limited(SendLimit::Cooldown, 30));
+    assert_eq!(story.setup(HOME, None), rate_limited(SendLimit::User, 59));
 }
 
 #[test]
