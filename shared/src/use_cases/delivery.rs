@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::{Caller, CodeSent, Failure, Journal, Service, audit_record};
+use super::{Caller, Failure, Granted, Journal, Service, audit_record};
 use crate::{
     domain::{
         AuditEvent, AuditOutcome, Command, PhoneNumber, TextMessage,
-        decide::{Answer, Decision, Happened, OutgoingCode},
+        decide::{Happened, Notice, OutgoingCode},
         delivery::{Attempt, Delivery, Verdict},
     },
     ports::{Channel, Commit, SmsSender, Store},
@@ -27,7 +27,7 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         command: &Command,
         phone: Option<PhoneNumber>,
         journal: &mut Journal,
-    ) -> Result<CodeSent, Failure> {
+    ) -> Result<Granted, Failure> {
         let channel = self.sms.channel();
         // The audit record of the send names the provider that is asked first; one that tells what became of it follows only
         // where that was not simply that this provider took the message.
@@ -36,18 +36,16 @@ impl<S: Store, M: SmsSender> Service<S, M> {
             Channel::Answer => None,
             Channel::Missing => return Err(Failure::SmsNotConfigured),
         };
-        let (answer, decision) = self.settle(caller, command, phone, route, journal).await?;
-        let (Answer::CodeSent { phone, expires_in, resend_in, sends_remaining }, Some(code)) = (answer, decision.code) else {
-            return Err(Failure::Unavailable);
-        };
-        let development_code = match channel {
-            Channel::Sms(_) => {
+        let settled = self.settle(caller, command, phone, route, journal).await?;
+        let development_code = match (channel, settled.code) {
+            (Channel::Sms(_), Some(code)) => {
                 self.deliver_code(caller, code, journal).await?;
                 None
             }
-            Channel::Answer | Channel::Missing => Some(code.code),
+            (Channel::Answer, code) => code.map(|code| code.code),
+            (Channel::Sms(_) | Channel::Missing, _) => None,
         };
-        Ok(CodeSent { phone, expires_in, resend_in, sends_remaining, development_code })
+        Ok(Granted { answer: settled.answer, development_code })
     }
 
     /// Sends a code whose send is reserved. A definite refusal gives the send back; an unknown outcome does not (S12).
@@ -78,8 +76,8 @@ impl<S: Store, M: SmsSender> Service<S, M> {
     }
 
     /// Tells the old number of a change. Failing to tell undoes nothing (S18).
-    pub(super) async fn deliver_notice(&self, caller: &Caller, decision: &Decision, journal: &mut Journal) {
-        let Some(notice) = &decision.notice else { return };
+    pub(super) async fn deliver_notice(&self, caller: &Caller, notice: Option<Notice>, journal: &mut Journal) {
+        let Some(notice) = notice else { return };
         let Channel::Sms(_) = self.sms.channel() else {
             tracing::info!(to = ?notice.to, "no provider to tell the old number of the change");
             return;

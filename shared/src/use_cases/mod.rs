@@ -12,11 +12,11 @@ pub use journal::Journal;
 
 use crate::{
     domain::{
-        Account, Answer, AuditEvent, BackupCode, Code, Command, Decision, MessageTemplate, Pepper, PhoneNumber, Policy, Proof,
-        Refusal, Timestamp, UserId,
+        Account, Answer, AuditEvent, Code, Command, Decision, MessageTemplate, Pepper, PhoneNumber, Policy, Proof, Refusal,
+        Timestamp, UserId,
         account::Status,
         decide,
-        decide::{Context, Happened, Method, SendLeases},
+        decide::{Context, Happened, Notice, OutgoingCode, SendLeases},
         delivery::DeliveryReason,
     },
     ports::{
@@ -58,40 +58,26 @@ pub struct Caller {
     pub origin: Origin,
 }
 
-/// A code is on its way.
+/// A command that was granted and stored: what is left to do.
+struct Settled {
+    answer: Answer,
+    code: Option<OutgoingCode>,
+    notice: Option<Notice>,
+}
+
+/// A request that was granted.
 #[derive(Clone, Debug)]
-pub struct CodeSent {
-    /// To this number.
-    pub phone: PhoneNumber,
-    /// How long the code lives.
-    pub expires_in: Duration,
-    /// How long until the next one may be asked for.
-    pub resend_in: Duration,
-    /// How many sends are left in the window, as far as is known.
-    pub sends_remaining: u16,
-    /// The code itself, in development without a provider only (S22).
+pub struct Granted {
+    /// What the caller gets to see.
+    pub answer: Answer,
+    /// The code that was not sent because there is no provider to send it: in development only (S22).
     pub development_code: Option<Code>,
 }
 
-/// A code was right.
-#[derive(Clone, Debug)]
-pub enum Verified {
-    /// It turned 2FA on, or made another number the active one.
-    Enabled {
-        /// The number.
-        phone: PhoneNumber,
-        /// The fresh backup codes.
-        backup_codes: Vec<BackupCode>,
-    },
-    /// It signed the user in, or confirmed a change.
-    Confirmed {
-        /// Which kind of code it was.
-        method: Method,
-        /// How many backup codes are left.
-        backup_codes_remaining: usize,
-        /// The fresh backup codes, if they were asked for.
-        backup_codes: Option<Vec<BackupCode>>,
-    },
+impl From<Answer> for Granted {
+    fn from(answer: Answer) -> Self {
+        Self { answer, development_code: None }
+    }
 }
 
 /// Why a request was not granted.
@@ -121,13 +107,13 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         phone: PhoneNumber,
         proof: Option<Proof>,
         journal: &mut Journal,
-    ) -> Result<CodeSent, Failure> {
+    ) -> Result<Granted, Failure> {
         let command = Command::Setup { phone: phone.clone(), proof };
         self.send_code(caller, &command, Some(phone), journal).await
     }
 
     /// Sends a code: to the active number, or to the pending one if there is no active one or if `pending` asks for it.
-    pub async fn send_sms(&self, caller: &Caller, pending: bool, journal: &mut Journal) -> Result<CodeSent, Failure> {
+    pub async fn send_sms(&self, caller: &Caller, pending: bool, journal: &mut Journal) -> Result<Granted, Failure> {
         self.send_code(caller, &Command::Send { pending }, None, journal).await
     }
 
@@ -138,24 +124,14 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         proof: Proof,
         regenerate_backup_codes: bool,
         journal: &mut Journal,
-    ) -> Result<Verified, Failure> {
+    ) -> Result<Granted, Failure> {
         let command = Command::Verify { proof, regenerate_backup_codes };
-        let (answer, decision) = self.settle(caller, &command, None, None, journal).await?;
-        self.deliver_notice(caller, &decision, journal).await;
-        match answer {
-            Answer::Enabled { phone, backup_codes } => Ok(Verified::Enabled { phone, backup_codes }),
-            Answer::Confirmed { method, backup_codes_remaining, backup_codes } => {
-                Ok(Verified::Confirmed { method, backup_codes_remaining, backup_codes })
-            }
-            Answer::CodeSent { .. } | Answer::Disabled | Answer::Done => Err(Failure::Unavailable),
-        }
+        self.settle_and_tell(caller, &command, journal).await
     }
 
     /// Turns 2FA off, or drops an enrollment that was never verified.
-    pub async fn disable(&self, caller: &Caller, proof: Option<Proof>, journal: &mut Journal) -> Result<(), Failure> {
-        let (_, decision) = self.settle(caller, &Command::Disable { proof }, None, None, journal).await?;
-        self.deliver_notice(caller, &decision, journal).await;
-        Ok(())
+    pub async fn disable(&self, caller: &Caller, proof: Option<Proof>, journal: &mut Journal) -> Result<Granted, Failure> {
+        self.settle_and_tell(caller, &Command::Disable { proof }, journal).await
     }
 
     /// Where the user stands.
@@ -163,6 +139,13 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         let request = LoadRequest { user: &caller.user, phone: None, address: None };
         let snapshot = self.load(request, journal).await?;
         Ok(snapshot.account.status(&self.policy, self.clock.now()))
+    }
+
+    /// Settles a command that sends no code, then tells the number that is active no more, if there is one.
+    async fn settle_and_tell(&self, caller: &Caller, command: &Command, journal: &mut Journal) -> Result<Granted, Failure> {
+        let decision = self.settle(caller, command, None, None, journal).await?;
+        self.deliver_notice(caller, decision.notice, journal).await;
+        Ok(decision.answer.into())
     }
 
     /// Loads, decides and commits, again and again until the commit wins or there is no point in going on. Nothing that was
@@ -177,7 +160,7 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         mut phone: Option<PhoneNumber>,
         extra: Option<(&'static str, String)>,
         journal: &mut Journal,
-    ) -> Result<(Answer, Decision), Failure> {
+    ) -> Result<Settled, Failure> {
         let counts_addresses = self.policy.sms_max_per_ip > 0 && matches!(command, Command::Setup { .. } | Command::Send { .. });
         let address = caller.origin.address.filter(|_| counts_addresses);
         for attempt in 0..MOST_ATTEMPTS {
@@ -188,7 +171,8 @@ impl<S: Store, M: SmsSender> Service<S, M> {
             match self.commit(&commit, journal).await {
                 Ok(()) => {
                     journal.record(&decision);
-                    return decision.outcome.clone().map(|answer| (answer, decision)).map_err(Failure::Refused);
+                    let answer = decision.outcome.map_err(Failure::Refused)?;
+                    return Ok(Settled { answer, code: decision.code, notice: decision.notice });
                 }
                 Err(CommitError::Conflict) => {
                     journal.conflicts += 1;
