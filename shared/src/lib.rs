@@ -2,7 +2,10 @@
 //!
 //! Imports point one way: `app → api, adapters → use_cases → ports → domain`.
 
+pub mod adapters;
+pub mod api;
 pub mod config;
 pub mod domain;
 pub mod ports;
+pub mod telemetry;
 pub mod use_cases;

@@ -1,0 +1,36 @@
+//! The one clock and the one source of randomness.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rand::{
+    CryptoRng,
+    rand_core::UnwrapErr,
+    rngs::SysRng,
+};
+
+use crate::{
+    domain::Timestamp,
+    ports::{Clock, Random},
+};
+
+/// The system's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
+    fn now(&self) -> Timestamp {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// The operating system's generator (S1). Where that fails there is no going on: it panics rather than hand out anything else.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn rng(&self) -> Box<dyn CryptoRng + Send> {
+        Box::new(UnwrapErr(SysRng))
+    }
+}

@@ -1,0 +1,238 @@
+//! Who is calling: bearer tokens (RFC 6750) and what makes them good (RFC 8725). The user comes from here and nowhere else (S20).
+
+use std::{sync::Arc, time::Duration};
+
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use lambda_http::http::{HeaderMap, header::AUTHORIZATION};
+use reqwest::Url;
+use secrecy::ExposeSecret;
+use serde_json::{Map, Value};
+
+use super::request::Request;
+use crate::{
+    config::{AuthConfig, AuthMode},
+    domain::{Timestamp, UserId},
+    ports::{Clock, SignatureAlgorithm, VerificationKey, VerificationKeys},
+};
+
+/// How far the issuer's clock may be from ours.
+const LEEWAY: Duration = Duration::from_secs(60);
+
+/// The longest token that is looked at. API Gateway passes at most 10,240 bytes of headers.
+const MAX_TOKEN_BYTES: usize = 8192;
+
+/// Why it is not known who is calling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// There are no credentials.
+    #[error("no credentials")]
+    Missing,
+    /// There are credentials, and they are no good. The reason is for the log; the client learns that its token is invalid.
+    #[error("invalid credentials: {0}")]
+    Invalid(&'static str),
+    /// The keys that tell good credentials from bad ones cannot be reached.
+    #[error("the source of token keys is unavailable")]
+    KeysUnavailable,
+}
+
+/// Tells who is calling.
+pub struct Authenticator<K> {
+    check: Check<K>,
+    user_claim: String,
+    issuer: Option<String>,
+    audience: Option<String>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Who checks tokens, and with what. It pins the algorithm (S19).
+enum Check<K> {
+    Hs256(DecodingKey),
+    Jwks(K),
+    Gateway,
+}
+
+impl<K: VerificationKeys> Authenticator<K> {
+    /// An authenticator as `config` wants it; `keys` makes the source of keys for the mode that needs one.
+    pub fn new(config: &AuthConfig, keys: impl FnOnce(&Url) -> K, clock: Arc<dyn Clock>) -> Self {
+        let check = match &config.mode {
+            AuthMode::Hs256 { secret } => Check::Hs256(DecodingKey::from_secret(secret.expose_secret().as_bytes())),
+            AuthMode::Jwks { url } => Check::Jwks(keys(url)),
+            AuthMode::Gateway => Check::Gateway,
+        };
+        Self {
+            check,
+            user_claim: config.user_claim.clone(),
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
+            clock,
+        }
+    }
+
+    /// The user that the request's token was issued to.
+    ///
+    /// # Errors
+    /// See [`AuthError`].
+    pub async fn authenticate(&self, request: &Request) -> Result<UserId, AuthError> {
+        match &self.check {
+            Check::Hs256(key) => {
+                let claims = verified_claims(bearer_token(&request.headers)?, Algorithm::HS256, key)?;
+                self.user(&claims, Claims::OfToken)
+            }
+            Check::Jwks(keys) => {
+                let unverified_token = bearer_token(&request.headers)?;
+                let header = decode_header(unverified_token).map_err(|_| AuthError::Invalid("not a token"))?;
+                let (wanted, algorithm) = match header.alg {
+                    Algorithm::RS256 => (SignatureAlgorithm::Rs256, Algorithm::RS256),
+                    Algorithm::ES256 => (SignatureAlgorithm::Es256, Algorithm::ES256),
+                    Algorithm::EdDSA => (SignatureAlgorithm::EdDsa, Algorithm::EdDSA),
+                    _ => return Err(AuthError::Invalid("an algorithm that is not accepted")),
+                };
+                let key = keys
+                    .find(header.kid.as_deref(), wanted)
+                    .await
+                    .map_err(|_| AuthError::KeysUnavailable)?
+                    .filter(|key| key.algorithm() == wanted)
+                    .ok_or(AuthError::Invalid("no such key"))?;
+                let claims = verified_claims(unverified_token, algorithm, &decoding_key(&key))?;
+                self.user(&claims, Claims::OfToken)
+            }
+            Check::Gateway => self.user(request.gateway.claims.as_ref().ok_or(AuthError::Missing)?, Claims::OfGateway),
+        }
+    }
+
+    /// The user that verified claims name, if they hold now and for us.
+    fn user(&self, claims: &Map<String, Value>, form: Claims) -> Result<UserId, AuthError> {
+        self.check_time(claims, form)?;
+        if let Some(issuer) = &self.issuer
+            && claims.get("iss").and_then(Value::as_str) != Some(issuer)
+        {
+            return Err(AuthError::Invalid("another issuer"));
+        }
+        if let Some(audience) = &self.audience
+            && !form.audience_is(claims, audience)
+        {
+            return Err(AuthError::Invalid("another audience"));
+        }
+        let name = match claims.get(&self.user_claim) {
+            Some(Value::String(name)) => name.clone(),
+            Some(Value::Number(number)) if number.is_i64() || number.is_u64() => number.to_string(),
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                return Err(AuthError::Invalid("the user claim is neither a string nor an integer"));
+            }
+            None => return Err(AuthError::Invalid("no user claim")),
+        };
+        UserId::parse(&name).map_err(|_| AuthError::Invalid("the user claim is empty or too long"))
+    }
+
+    fn check_time(&self, claims: &Map<String, Value>, form: Claims) -> Result<(), AuthError> {
+        let now = seconds(self.clock.now());
+        match form.instant(claims.get("exp")) {
+            Instant::At(exp) if now >= exp + LEEWAY.as_secs_f64() => return Err(AuthError::Invalid("expired")),
+            Instant::At(_) | Instant::LeftToGateway => {}
+            Instant::Absent | Instant::Wrong => return Err(AuthError::Invalid("no expiry time")),
+        }
+        match form.instant(claims.get("nbf")) {
+            Instant::At(nbf) if now < nbf - LEEWAY.as_secs_f64() => Err(AuthError::Invalid("not valid yet")),
+            Instant::Wrong => Err(AuthError::Invalid("a time that is none")),
+            Instant::At(_) | Instant::LeftToGateway | Instant::Absent => Ok(()),
+        }
+    }
+}
+
+/// The claims of a token whose signature is right. Times, issuer and audience are judged apart from this, by our clock and rules.
+fn verified_claims(unverified_token: &str, algorithm: Algorithm, key: &DecodingKey) -> Result<Map<String, Value>, AuthError> {
+    let mut validation = Validation::new(algorithm);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    let token = decode::<Map<String, Value>>(unverified_token, key, &validation)
+        .map_err(|_| AuthError::Invalid("not a token, another algorithm, or a wrong signature"))?;
+    if token.header.crit.is_some() {
+        // We know of no extension, so a critical one makes the token invalid (RFC 7515, 4.1.11).
+        return Err(AuthError::Invalid("a critical extension"));
+    }
+    Ok(token.claims)
+}
+
+fn decoding_key(key: &VerificationKey) -> DecodingKey {
+    match key {
+        VerificationKey::Rsa { modulus, exponent } => DecodingKey::from_rsa_raw_components(modulus, exponent),
+        VerificationKey::P256 { point } => DecodingKey::from_ec_der(point),
+        VerificationKey::Ed25519 { point } => DecodingKey::from_ed_der(point),
+    }
+}
+
+/// The token of the one `Authorization` header (RFC 6750, 2.1).
+fn bearer_token(headers: &HeaderMap) -> Result<&str, AuthError> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = match (values.next(), values.next()) {
+        (None, _) => return Err(AuthError::Missing),
+        (Some(_), Some(_)) => return Err(AuthError::Invalid("several Authorization headers")),
+        (Some(value), None) => value.to_str().map_err(|_| AuthError::Invalid("not a token"))?,
+    };
+    let (scheme, token) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
+    let token = token.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
+        return Err(AuthError::Missing);
+    }
+    let is_token = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    if token.len() > MAX_TOKEN_BYTES || !is_token {
+        return Err(AuthError::Invalid("not a token, or too long a one"));
+    }
+    Ok(token)
+}
+
+/// In which form claims come.
+#[derive(Clone, Copy)]
+enum Claims {
+    /// As the issuer wrote them.
+    OfToken,
+    /// As strings: the gateway's authorizer has judged the token, and passes its claims on as text.
+    OfGateway,
+}
+
+/// A claim that is a time.
+enum Instant {
+    Absent,
+    /// Seconds since the Unix epoch (RFC 7519, `NumericDate`).
+    At(f64),
+    /// A Cognito authorizer writes dates in words. The authorizer has judged them; we do not try to read them.
+    LeftToGateway,
+    Wrong,
+}
+
+impl Claims {
+    fn instant(self, claim: Option<&Value>) -> Instant {
+        match (self, claim) {
+            (_, None) => Instant::Absent,
+            (_, Some(Value::Number(number))) => number.as_f64().map_or(Instant::Wrong, Instant::At),
+            (Self::OfGateway, Some(Value::String(text))) => match text.parse::<f64>() {
+                Ok(seconds) if seconds.is_finite() => Instant::At(seconds),
+                Ok(_) => Instant::Wrong,
+                Err(_) => Instant::LeftToGateway,
+            },
+            (_, Some(Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_))) => Instant::Wrong,
+        }
+    }
+
+    /// Whether `audience` is among those that the token is for.
+    fn audience_is(self, claims: &Map<String, Value>, audience: &str) -> bool {
+        let listed = |aud: &Value| match aud {
+            Value::String(one) => one == audience,
+            Value::Array(several) => several.iter().any(|one| one.as_str() == Some(audience)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+        };
+        match self {
+            Self::OfToken => claims.get("aud").is_some_and(listed),
+            // The gateway's JWT authorizer takes `client_id` where there is no `aud`, and writes a list as `[one two]`.
+            Self::OfGateway => claims.get("aud").or_else(|| claims.get("client_id")).is_some_and(|aud| {
+                let list = aud.as_str().and_then(|text| text.strip_prefix('[')?.strip_suffix(']'));
+                listed(aud) || list.is_some_and(|list| list.split_whitespace().any(|one| one == audience))
+            }),
+        }
+    }
+}
+
+fn seconds(instant: Timestamp) -> f64 {
+    Duration::from_millis(instant.as_millis()).as_secs_f64()
+}

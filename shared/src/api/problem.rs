@@ -1,0 +1,359 @@
+//! Refusals: the one file that maps what went wrong to a status, a code and words (RFC 9457).
+
+use std::time::Duration;
+
+use lambda_http::http::{
+    HeaderName, HeaderValue, StatusCode,
+    header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use serde::Serialize;
+
+use super::{
+    auth::AuthError,
+    response::{self, Response},
+};
+use crate::domain::{PhoneNumberError, Policy, Refusal, decide::SendLimit, delivery::DeliveryReason, timestamp::secs_ceil};
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// When to come back after a 503.
+const UNAVAILABLE_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Why a request was not granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The body cannot be understood.
+    InvalidRequest {
+        /// What is wrong, field by field.
+        errors: Vec<FieldError>,
+    },
+    /// The phone number cannot be enrolled.
+    PhoneNumber(PhoneNumberError),
+    /// There are no credentials.
+    MissingCredentials,
+    /// There are credentials, and they are no good.
+    InvalidCredentials,
+    /// There is no such path.
+    NotFound,
+    /// The path does not know this method.
+    MethodNotAllowed {
+        /// The methods that it knows, for the `Allow` header.
+        allow: String,
+    },
+    /// The body has more than 4 KiB.
+    PayloadTooLarge,
+    /// The body is not declared to be JSON.
+    UnsupportedMediaType,
+    /// The state of the second factor forbids it.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// The limit that was reached, if it was a send limit.
+        quota: Option<Quota>,
+    },
+    /// Every provider refused the message, or failed.
+    DeliveryFailed(DeliveryReason),
+    /// There is no provider, and the service runs in production.
+    SmsNotConfigured,
+    /// Storage, secrets or keys cannot be reached.
+    Unavailable,
+}
+
+/// What is wrong with a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// The field's name; `body` if it is the body as a whole.
+    pub field: &'static str,
+    /// What is wrong with it, as a sentence for a person.
+    pub detail: &'static str,
+}
+
+/// A send limit, as `RateLimit-Policy` states it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// The limit's name.
+    pub limit: SendLimit,
+    /// Sends that a window holds.
+    pub sends: u16,
+    /// The length of the window.
+    pub window: Duration,
+}
+
+impl From<&AuthError> for Problem {
+    fn from(error: &AuthError) -> Self {
+        match error {
+            AuthError::Missing => Self::MissingCredentials,
+            AuthError::Invalid(_) => Self::InvalidCredentials,
+            AuthError::KeysUnavailable => Self::Unavailable,
+        }
+    }
+}
+
+impl From<PhoneNumberError> for Problem {
+    fn from(error: PhoneNumberError) -> Self {
+        Self::PhoneNumber(error)
+    }
+}
+
+impl Problem {
+    /// The problem that a refused command is. The policy tells which limit a refused send ran into.
+    pub fn refused(refusal: Refusal, policy: &Policy) -> Self {
+        let quota = match refusal {
+            Refusal::RateLimited { limit, .. } => {
+                let (sends, window) = match limit {
+                    SendLimit::Cooldown => (1, policy.sms_cooldown),
+                    SendLimit::User | SendLimit::Phone => (policy.sms_max_per_window, policy.sms_window),
+                    SendLimit::Address => (policy.sms_max_per_ip, policy.sms_window),
+                };
+                Some(Quota { limit, sends, window })
+            }
+            Refusal::InvalidCode { .. }
+            | Refusal::CodeExpired
+            | Refusal::VerificationRequired
+            | Refusal::NoPendingVerification
+            | Refusal::AlreadyEnabled
+            | Refusal::NotEnabled
+            | Refusal::TooManyAttempts
+            | Refusal::Locked { .. }
+            | Refusal::FactorDisabled => None,
+        };
+        Self::Refused { refusal, quota }
+    }
+
+    /// The status of the answer.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::InvalidRequest { .. } | Self::PhoneNumber(_) => StatusCode::BAD_REQUEST,
+            Self::MissingCredentials | Self::InvalidCredentials => StatusCode::UNAUTHORIZED,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Refused { refusal, .. } => match refusal {
+                Refusal::InvalidCode { .. } | Refusal::CodeExpired => StatusCode::BAD_REQUEST,
+                Refusal::VerificationRequired | Refusal::FactorDisabled => StatusCode::FORBIDDEN,
+                Refusal::NoPendingVerification | Refusal::AlreadyEnabled | Refusal::NotEnabled => StatusCode::CONFLICT,
+                Refusal::RateLimited { .. } | Refusal::TooManyAttempts | Refusal::Locked { .. } => StatusCode::TOO_MANY_REQUESTS,
+            },
+            Self::DeliveryFailed(_) => StatusCode::BAD_GATEWAY,
+            Self::SmsNotConfigured | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The problem's stable name: `code` of the document, and the outcome in the log.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidRequest { .. } => "invalid_request",
+            Self::PhoneNumber(PhoneNumberError::NotE164 | PhoneNumberError::NoSuchNumber) => "invalid_phone_number",
+            Self::PhoneNumber(PhoneNumberError::CountryNotAllowed | PhoneNumberError::NoSms) => "phone_number_not_allowed",
+            Self::MissingCredentials | Self::InvalidCredentials => "unauthorized",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::Refused { refusal, .. } => refusal.code(),
+            Self::DeliveryFailed(_) => "sms_delivery_failed",
+            Self::SmsNotConfigured => "sms_not_configured",
+            Self::Unavailable => "service_unavailable",
+        }
+    }
+
+    /// The problem in a few words, the same for every occurrence.
+    const fn title(&self) -> &'static str {
+        match self {
+            Self::InvalidRequest { .. } => "Invalid request",
+            Self::PhoneNumber(PhoneNumberError::NotE164 | PhoneNumberError::NoSuchNumber) => "Invalid phone number",
+            Self::PhoneNumber(PhoneNumberError::CountryNotAllowed | PhoneNumberError::NoSms) => "Phone number not accepted",
+            Self::MissingCredentials | Self::InvalidCredentials => "Authentication required",
+            Self::NotFound => "Not found",
+            Self::MethodNotAllowed { .. } => "Method not allowed",
+            Self::PayloadTooLarge => "Request too large",
+            Self::UnsupportedMediaType => "Unsupported media type",
+            Self::Refused { refusal, .. } => match refusal {
+                Refusal::InvalidCode { .. } => "Wrong code",
+                Refusal::CodeExpired => "Code expired",
+                Refusal::VerificationRequired => "Verification required",
+                Refusal::NoPendingVerification => "Nothing to verify",
+                Refusal::AlreadyEnabled => "Already enabled",
+                Refusal::NotEnabled => "Not enabled",
+                Refusal::RateLimited { .. } => "Too many text messages",
+                Refusal::TooManyAttempts => "Too many attempts",
+                Refusal::Locked { .. } => "Locked",
+                Refusal::FactorDisabled => "Phone number disabled",
+            },
+            Self::DeliveryFailed(_) => "Text message not delivered",
+            Self::SmsNotConfigured => "Text messages not available",
+            Self::Unavailable => "Service unavailable",
+        }
+    }
+
+    /// What a person may do about it. Nothing of what the client sent is repeated; a 5xx says nothing about the inside.
+    fn detail(&self) -> String {
+        let text = match self {
+            Self::InvalidRequest { errors } => match errors.as_slice() {
+                [FieldError { field: "body", detail }] => detail,
+                errors => {
+                    let fields: Vec<_> = errors.iter().map(|error| error.field).collect();
+                    return format!("Check these fields of the request: {}.", fields.join(", "));
+                }
+            },
+            Self::PhoneNumber(error) => match error {
+                PhoneNumberError::NotE164 => {
+                    "Write the phone number in international format: +, the country calling code and the number, digits only, \
+                     such as +14155551234."
+                }
+                PhoneNumberError::NoSuchNumber => "There is no such phone number. Check it for typing errors.",
+                PhoneNumberError::CountryNotAllowed => "Phone numbers of this country are not accepted.",
+                PhoneNumberError::NoSms => "This phone number cannot receive text messages. Use a mobile number.",
+            },
+            Self::MissingCredentials => "Send an access token in the Authorization header: Bearer, a space, and the token.",
+            Self::InvalidCredentials => "The access token is not valid or has expired. Sign in again.",
+            Self::NotFound => "There is nothing at this path.",
+            Self::MethodNotAllowed { allow } => return format!("Use one of these methods here: {allow}."),
+            Self::PayloadTooLarge => "The body of a request may have at most 4096 bytes.",
+            Self::UnsupportedMediaType => "Send the body as JSON, with the header Content-Type: application/json.",
+            Self::Refused { refusal, .. } => match refusal {
+                Refusal::InvalidCode { attempts_remaining: 0 } => "The code is wrong. No attempts are left.",
+                Refusal::InvalidCode { attempts_remaining: 1 } => "The code is wrong. 1 attempt is left.",
+                Refusal::InvalidCode { attempts_remaining } => {
+                    return format!("The code is wrong. {attempts_remaining} attempts are left.");
+                }
+                Refusal::CodeExpired => "The code is too old. Ask for a new one.",
+                Refusal::VerificationRequired => {
+                    "Confirm this change with a code: ask for one by text message to the active number, or use a backup code."
+                }
+                Refusal::NoPendingVerification => "There is nothing to verify. Set up a phone number first.",
+                Refusal::AlreadyEnabled => "Two-factor authentication already uses this phone number.",
+                Refusal::NotEnabled => "Two-factor authentication is not turned on.",
+                Refusal::RateLimited { retry_after, .. } => {
+                    return format!("Too many text messages were asked for. Try again in {}.", in_words(*retry_after));
+                }
+                Refusal::TooManyAttempts => "This code was tried too often. Ask for a new one.",
+                Refusal::Locked { retry_after } => {
+                    return format!("Too many wrong codes were entered. Try again in {}.", in_words(*retry_after));
+                }
+                Refusal::FactorDisabled => {
+                    "Too many wrong codes were entered. Set up the phone number again, with a backup code as proof."
+                }
+            },
+            Self::DeliveryFailed(reason) => match reason {
+                DeliveryReason::InvalidNumber => "The text message could not be delivered: the number does not exist.",
+                DeliveryReason::NotMobile => "The text message could not be delivered: the number is not a mobile number.",
+                DeliveryReason::OptedOut => {
+                    "The text message could not be delivered: the number has opted out of our messages. Reply START to one of \
+                     them, or use another number."
+                }
+                DeliveryReason::CountryNotPermitted => {
+                    "The text message could not be delivered: messages to this country are not possible."
+                }
+                DeliveryReason::ProviderUnavailable => "The text message could not be sent at present. Try again later.",
+                DeliveryReason::Rejected => "The text message was refused. Try another number, or contact support.",
+            },
+            Self::SmsNotConfigured => "Text messages cannot be sent at present. Try again later.",
+            Self::Unavailable => "The service cannot answer at present. Try again in a few seconds.",
+        };
+        text.to_owned()
+    }
+
+    /// How long to wait before trying again, if waiting helps.
+    const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { refusal: Refusal::RateLimited { retry_after, .. } | Refusal::Locked { retry_after }, .. } => {
+                Some(*retry_after)
+            }
+            Self::SmsNotConfigured | Self::Unavailable => Some(UNAVAILABLE_RETRY_AFTER),
+            Self::InvalidRequest { .. }
+            | Self::PhoneNumber(_)
+            | Self::MissingCredentials
+            | Self::InvalidCredentials
+            | Self::NotFound
+            | Self::MethodNotAllowed { .. }
+            | Self::PayloadTooLarge
+            | Self::UnsupportedMediaType
+            | Self::Refused { .. }
+            | Self::DeliveryFailed(_) => None,
+        }
+    }
+
+    /// The answer.
+    pub fn into_response(self, request_id: &str) -> Response {
+        let retry_after = self.retry_after().map(|wait| secs_ceil(wait).max(1));
+        let document = Document {
+            kind: format!("urn:2fa:problem:{}", self.code()),
+            title: self.title(),
+            status: self.status().as_u16(),
+            detail: self.detail(),
+            code: self.code(),
+            request_id,
+            errors: if let Self::InvalidRequest { errors } = &self { Some(errors) } else { None },
+            attempts_remaining: match &self {
+                Self::Refused { refusal: Refusal::InvalidCode { attempts_remaining }, .. } => Some(*attempts_remaining),
+                _ => None,
+            },
+            retry_after: retry_after.filter(|_| self.status() == StatusCode::TOO_MANY_REQUESTS),
+            reason: if let Self::DeliveryFailed(reason) = &self { Some(reason.as_str()) } else { None },
+        };
+        let mut response = response::json(self.status(), "application/problem+json", &document, request_id);
+        let headers = response.headers_mut();
+        if let Some(seconds) = retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        let mut insert = |name: HeaderName, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        };
+        match &self {
+            Self::MissingCredentials => insert(WWW_AUTHENTICATE, "Bearer"),
+            Self::InvalidCredentials => insert(WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""),
+            Self::MethodNotAllowed { allow } => insert(ALLOW, allow),
+            Self::Refused { quota: Some(quota), .. } => {
+                // Structured fields of draft-ietf-httpapi-ratelimit-headers: q(uota) in w(indow); r(emaining) until t(ime).
+                let name = quota.limit.as_str();
+                insert(RATE_LIMIT_POLICY, &format!("\"{name}\";q={};w={}", quota.sends, secs_ceil(quota.window)));
+                insert(RATE_LIMIT, &format!("\"{name}\";r=0;t={}", retry_after.unwrap_or(0)));
+            }
+            Self::InvalidRequest { .. }
+            | Self::PhoneNumber(_)
+            | Self::NotFound
+            | Self::PayloadTooLarge
+            | Self::UnsupportedMediaType
+            | Self::Refused { quota: None, .. }
+            | Self::DeliveryFailed(_)
+            | Self::SmsNotConfigured
+            | Self::Unavailable => {}
+        }
+        response
+    }
+}
+
+/// A problem document (RFC 9457, 3.1) with the extension members of the contract.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    code: &'static str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<&'a Vec<FieldError>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts_remaining: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// A wait as a person says it, never too short.
+fn in_words(wait: Duration) -> String {
+    let (count, unit) = match secs_ceil(wait).max(1) {
+        seconds @ 0..=119 => (seconds, "second"),
+        seconds @ 120..=7199 => (seconds.div_ceil(60), "minute"),
+        seconds => (seconds.div_ceil(3600), "hour"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}

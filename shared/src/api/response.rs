@@ -1,0 +1,162 @@
+//! Answers: the bodies of the contract, and the headers that every answer carries.
+
+use lambda_http::{
+    Body,
+    http::{
+        HeaderName, HeaderValue, StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
+    },
+};
+use serde::Serialize;
+
+use crate::domain::{
+    Answer, BackupCode, Code,
+    account::Status,
+    decide::Method,
+    timestamp::{Timestamp, secs_ceil},
+};
+
+/// An answer to a client.
+pub type Response = lambda_http::Response<Body>;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What a granted command answers. `development_code` is the code that goes into the answer because there is no provider to
+/// send it (S22); only the caller can know that, so only the caller can hand it in.
+pub fn answer(answer: &Answer, development_code: Option<&Code>, request_id: &str) -> Response {
+    match answer {
+        Answer::CodeSent { phone, expires_in, resend_in, sends_remaining } => {
+            let warning = development_code
+                .map(|code| format!("SMS service not configured. For development, use code: {}", code.expose()));
+            ok(
+                &CodeSent {
+                    method: "sms",
+                    phone_number_masked: phone.masked(),
+                    expires_in: secs_ceil(*expires_in),
+                    resend_in: secs_ceil(*resend_in),
+                    sends_remaining: *sends_remaining,
+                    warning,
+                },
+                request_id,
+            )
+        }
+        Answer::Enabled { phone, backup_codes } => ok(
+            &Verified {
+                verified: true,
+                enabled: true,
+                method: "sms",
+                phone_number_masked: Some(phone.masked()),
+                backup_codes_remaining: None,
+                backup_codes: Some(shown(backup_codes)),
+            },
+            request_id,
+        ),
+        Answer::Confirmed { method, backup_codes_remaining, backup_codes } => {
+            let (method, remaining) = match method {
+                Method::Sms => ("sms", None),
+                Method::BackupCode => ("backup_code", Some(*backup_codes_remaining)),
+            };
+            ok(
+                &Verified {
+                    verified: true,
+                    enabled: true,
+                    method,
+                    phone_number_masked: None,
+                    backup_codes_remaining: remaining,
+                    backup_codes: backup_codes.as_deref().map(shown),
+                },
+                request_id,
+            )
+        }
+        Answer::Disabled => ok(&Disabled { enabled: false }, request_id),
+        Answer::GivenBack => ok(&Nothing {}, request_id),
+    }
+}
+
+/// Where the user stands.
+pub fn status(status: &Status, request_id: &str) -> Response {
+    let active = status.active.as_ref();
+    ok(
+        &StatusBody {
+            enabled: active.is_some(),
+            method: active.map(|_| "sms"),
+            phone_number_masked: active.map(|active| active.phone.masked()),
+            enabled_at: active.map(|active| active.enabled_at).map(Timestamp::to_rfc3339),
+            backup_codes_remaining: status.backup_codes_remaining,
+            pending: status.pending.is_some(),
+            pending_phone_number_masked: status.pending.as_ref().map(crate::domain::PhoneNumber::masked),
+            factor_disabled: status.factor_disabled,
+        },
+        request_id,
+    )
+}
+
+fn ok(body: &impl Serialize, request_id: &str) -> Response {
+    json(StatusCode::OK, "application/json", body, request_id)
+}
+
+/// An answer with the headers that every answer carries: nobody may store it, since it may hold codes (RFC 9111, 5.2.2.5), and
+/// nobody may take it for anything but JSON.
+pub(super) fn json(status: StatusCode, content_type: &'static str, body: &impl Serialize, request_id: &str) -> Response {
+    let text = serde_json::to_string(body).unwrap_or_else(|_| "{}".to_owned());
+    let mut response = Response::new(Body::Text(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(request_id) = HeaderValue::from_str(request_id) {
+        headers.insert(X_REQUEST_ID, request_id);
+    }
+    response
+}
+
+fn shown(codes: &[BackupCode]) -> Vec<String> {
+    codes.iter().map(BackupCode::expose).collect()
+}
+
+#[derive(Serialize)]
+struct CodeSent {
+    method: &'static str,
+    phone_number_masked: String,
+    expires_in: u64,
+    resend_in: u64,
+    sends_remaining: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Verified {
+    verified: bool,
+    enabled: bool,
+    method: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone_number_masked: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup_codes_remaining: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup_codes: Option<Vec<String>>,
+}
+
+#[derive(Serialize)]
+struct Disabled {
+    enabled: bool,
+}
+
+#[derive(Serialize)]
+struct Nothing {}
+
+#[derive(Serialize)]
+struct StatusBody {
+    enabled: bool,
+    method: Option<&'static str>,
+    phone_number_masked: Option<String>,
+    enabled_at: Option<String>,
+    backup_codes_remaining: usize,
+    pending: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_phone_number_masked: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    factor_disabled: bool,
+}
