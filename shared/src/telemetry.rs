@@ -23,9 +23,10 @@ pub fn start(vars: &Vars) -> Result<(), ConfigError> {
     let wanted = ["LOG_LEVEL", "RUST_LOG"].into_iter().find_map(|name| Some((name, vars.get(name)?)));
     let (filter, result) = match wanted.map(|(name, text)| (name, Targets::from_str(&text.to_ascii_lowercase()))) {
         Some((_, Ok(filter))) => (filter, Ok(())),
-        Some((name, Err(_))) => {
-            (default_filter(), Err(ConfigError::new(name, "must be error, warn, info, debug or trace, or a list of target=level")))
-        }
+        Some((name, Err(_))) => (
+            default_filter(),
+            Err(ConfigError::new(name, "must be error, warn, info, debug or trace, or a list of target=level")),
+        ),
         None => (default_filter(), Ok(())),
     };
     let registry = tracing_subscriber::registry().with(filter);

@@ -119,11 +119,7 @@ impl JwksKeys {
 }
 
 impl VerificationKeys for JwksKeys {
-    async fn find(
-        &self,
-        id: Option<&str>,
-        algorithm: SignatureAlgorithm,
-    ) -> Result<Option<VerificationKey>, KeysUnavailable> {
+    async fn find(&self, id: Option<&str>, algorithm: SignatureAlgorithm) -> Result<Option<VerificationKey>, KeysUnavailable> {
         if let Some(key) = self.fresh().and_then(|known| known.find(id, algorithm)) {
             return Ok(Some(key));
         }
@@ -143,10 +139,8 @@ impl VerificationKeys for JwksKeys {
 
 impl Known {
     fn find(&self, id: Option<&str>, algorithm: SignatureAlgorithm) -> Option<VerificationKey> {
-        let mut candidates = self
-            .keys
-            .iter()
-            .filter(|named| named.key.algorithm() == algorithm && (id.is_none() || named.id.as_deref() == id));
+        let mut candidates =
+            self.keys.iter().filter(|named| named.key.algorithm() == algorithm && (id.is_none() || named.id.as_deref() == id));
         let first = candidates.next()?;
         (id.is_some() || candidates.next().is_none()).then(|| first.key.clone())
     }
@@ -203,7 +197,9 @@ impl NamedKey {
                 (VerificationKey::P256 { point: [&[4], x.as_slice(), y.as_slice()].concat() }, &["ES256"] as _)
             }
             // RFC 9864 has given EdDSA with this curve a name of its own.
-            ("OKP", Some("Ed25519")) => (VerificationKey::Ed25519 { point: bytes_32(jwk.x.as_deref()?)? }, &["EdDSA", "Ed25519"] as _),
+            ("OKP", Some("Ed25519")) => {
+                (VerificationKey::Ed25519 { point: bytes_32(jwk.x.as_deref()?)? }, &["EdDSA", "Ed25519"] as _)
+            }
             _ => return None,
         };
         let strong = match &key {

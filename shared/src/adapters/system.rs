@@ -2,11 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rand::{
-    CryptoRng,
-    rand_core::UnwrapErr,
-    rngs::SysRng,
-};
+use rand::{CryptoRng, rand_core::UnwrapErr, rngs::SysRng};
 
 use crate::{
     domain::Timestamp,

@@ -61,14 +61,12 @@ where
     H: Fn(Request) -> F,
     F: Future<Output = Response>,
 {
-    match event.to_request(invocation_id) {
-        Some(request) => handler(request).await.into(),
-        None => {
-            tracing::warn!(request_id = invocation_id, "the event is no HTTP request");
-            let errors = vec![FieldError { field: "body", detail: "The event is no HTTP request." }];
-            Problem::InvalidRequest { errors }.into_response(invocation_id).into()
-        }
-    }
+    let Some(request) = event.to_request(invocation_id) else {
+        tracing::warn!(request_id = invocation_id, "the event is no HTTP request");
+        let errors = vec![FieldError { field: "body", detail: "The event is no HTTP request." }];
+        return Problem::InvalidRequest { errors }.into_response(invocation_id).into();
+    };
+    handler(request).await.into()
 }
 
 impl Event {

@@ -12,7 +12,10 @@ use super::{
     auth::AuthError,
     response::{self, Response},
 };
-use crate::domain::{PhoneNumberError, Policy, Refusal, decide::SendLimit, delivery::DeliveryReason, timestamp::secs_ceil};
+use crate::{
+    domain::{PhoneNumberError, Policy, Refusal, decide::SendLimit, delivery::DeliveryReason, timestamp::secs_ceil},
+    use_cases::Failure,
+};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -97,8 +100,17 @@ impl From<PhoneNumberError> for Problem {
 }
 
 impl Problem {
-    /// The problem that a refused command is. The policy tells which limit a refused send ran into.
-    pub fn refused(refusal: Refusal, policy: &Policy) -> Self {
+    /// The problem that a request which was not granted is. The policy tells which limit a refused send ran into.
+    pub fn from_failure(failure: Failure, policy: &Policy) -> Self {
+        match failure {
+            Failure::Refused(refusal) => Self::refused(refusal, policy),
+            Failure::DeliveryFailed(reason) => Self::DeliveryFailed(reason),
+            Failure::SmsNotConfigured => Self::SmsNotConfigured,
+            Failure::Unavailable => Self::Unavailable,
+        }
+    }
+
+    fn refused(refusal: Refusal, policy: &Policy) -> Self {
         let quota = match refusal {
             Refusal::RateLimited { limit, .. } => {
                 let (sends, window) = match limit {
@@ -287,9 +299,10 @@ impl Problem {
             code: self.code(),
             request_id,
             errors: if let Self::InvalidRequest { errors } = &self { Some(errors) } else { None },
-            attempts_remaining: match &self {
-                Self::Refused { refusal: Refusal::InvalidCode { attempts_remaining }, .. } => Some(*attempts_remaining),
-                _ => None,
+            attempts_remaining: if let Self::Refused { refusal: Refusal::InvalidCode { attempts_remaining }, .. } = &self {
+                Some(*attempts_remaining)
+            } else {
+                None
             },
             retry_after: retry_after.filter(|_| self.status() == StatusCode::TOO_MANY_REQUESTS),
             reason: if let Self::DeliveryFailed(reason) = &self { Some(reason.as_str()) } else { None },

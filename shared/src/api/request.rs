@@ -119,11 +119,7 @@ pub struct Endpoint<A: 'static> {
 /// `/api/v1/auth/2fa/setup/`
 pub const SETUP: Endpoint<SetupAction> = Endpoint {
     path: "/api/v1/auth/2fa/setup",
-    actions: &[
-        (Method::POST, SetupAction::Start),
-        (Method::GET, SetupAction::Status),
-        (Method::DELETE, SetupAction::Disable),
-    ],
+    actions: &[(Method::POST, SetupAction::Start), (Method::GET, SetupAction::Status), (Method::DELETE, SetupAction::Disable)],
 };
 
 /// `/api/v1/auth/2fa/send-sms/`
@@ -242,10 +238,9 @@ impl VerifyBody {
         let mut fields = Fields::of(request)?;
         let code = fields.required("code", as_proof);
         let regenerate = fields.optional("regenerate_backup_codes", as_flag);
-        fields.finish(code.zip(regenerate).map(|(code, regenerate)| Self {
-            code,
-            regenerate_backup_codes: regenerate.unwrap_or(false),
-        }))
+        fields.finish(
+            code.zip(regenerate).map(|(code, regenerate)| Self { code, regenerate_backup_codes: regenerate.unwrap_or(false) }),
+        )
     }
 }
 

@@ -9,11 +9,9 @@ use lambda_http::{
 };
 use serde::Serialize;
 
-use crate::domain::{
-    Answer, BackupCode, Code,
-    account::Status,
-    decide::Method,
-    timestamp::{Timestamp, secs_ceil},
+use crate::{
+    domain::{Answer, BackupCode, PhoneNumber, Timestamp, account::Status, decide::Method, timestamp::secs_ceil},
+    use_cases::Granted,
 };
 
 /// An answer to a client.
@@ -21,12 +19,13 @@ pub type Response = lambda_http::Response<Body>;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What a granted command answers. `development_code` is the code that goes into the answer because there is no provider to
-/// send it (S22); only the caller can know that, so only the caller can hand it in.
-pub fn answer(answer: &Answer, development_code: Option<&Code>, request_id: &str) -> Response {
-    match answer {
+/// What a granted request answers. A code is in it only where there is no provider to send it, in development (S22).
+pub fn granted(granted: &Granted, request_id: &str) -> Response {
+    match &granted.answer {
         Answer::CodeSent { phone, expires_in, resend_in, sends_remaining } => {
-            let warning = development_code
+            let warning = granted
+                .development_code
+                .as_ref()
                 .map(|code| format!("SMS service not configured. For development, use code: {}", code.expose()));
             ok(
                 &CodeSent {
@@ -41,7 +40,7 @@ pub fn answer(answer: &Answer, development_code: Option<&Code>, request_id: &str
             )
         }
         Answer::Enabled { phone, backup_codes } => ok(
-            &Verified {
+            &Accepted {
                 verified: true,
                 enabled: true,
                 method: "sms",
@@ -57,7 +56,7 @@ pub fn answer(answer: &Answer, development_code: Option<&Code>, request_id: &str
                 Method::BackupCode => ("backup_code", Some(*backup_codes_remaining)),
             };
             ok(
-                &Verified {
+                &Accepted {
                     verified: true,
                     enabled: true,
                     method,
@@ -69,7 +68,7 @@ pub fn answer(answer: &Answer, development_code: Option<&Code>, request_id: &str
             )
         }
         Answer::Disabled => ok(&Disabled { enabled: false }, request_id),
-        Answer::GivenBack => ok(&Nothing {}, request_id),
+        Answer::Done => ok(&Nothing {}, request_id),
     }
 }
 
@@ -84,7 +83,7 @@ pub fn status(status: &Status, request_id: &str) -> Response {
             enabled_at: active.map(|active| active.enabled_at).map(Timestamp::to_rfc3339),
             backup_codes_remaining: status.backup_codes_remaining,
             pending: status.pending.is_some(),
-            pending_phone_number_masked: status.pending.as_ref().map(crate::domain::PhoneNumber::masked),
+            pending_phone_number_masked: status.pending.as_ref().map(PhoneNumber::masked),
             factor_disabled: status.factor_disabled,
         },
         request_id,
@@ -127,7 +126,7 @@ struct CodeSent {
 }
 
 #[derive(Serialize)]
-struct Verified {
+struct Accepted {
     verified: bool,
     enabled: bool,
     method: &'static str,

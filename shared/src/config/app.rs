@@ -77,7 +77,13 @@ impl AppConfig {
         let pepper = environment.secret(vars, "CODE_PEPPER", DEVELOPMENT_PEPPER)?;
         let pepper = Pepper::new(pepper.expose_secret().as_bytes())
             .map_err(|_| ConfigError::new("CODE_PEPPER", format!("must have at least {} bytes", Pepper::MIN_BYTES)))?;
-        Ok(Self { environment, messages: messages(vars)?, table_name: table_name(vars)?, pepper, allowed_countries: countries(vars)? })
+        Ok(Self {
+            environment,
+            messages: messages(vars)?,
+            table_name: table_name(vars)?,
+            pepper,
+            allowed_countries: countries(vars)?,
+        })
     }
 }
 
@@ -86,9 +92,7 @@ fn messages(vars: &Vars) -> Result<MessageTemplate, ConfigError> {
     MessageTemplate::new(app_name, vars.get("WEBOTP_DOMAIN")).map_err(|error| match error {
         TemplateError::AppName => ConfigError::new("APP_NAME", "must be one line of characters of the GSM-7 alphabet"),
         TemplateError::WebOtpDomain => ConfigError::new("WEBOTP_DOMAIN", "must be a domain, such as example.com"),
-        TemplateError::TooLong => {
-            ConfigError::new("APP_NAME", "is too long, with WEBOTP_DOMAIN, for messages of 160 characters")
-        }
+        TemplateError::TooLong => ConfigError::new("APP_NAME", "is too long, with WEBOTP_DOMAIN, for messages of 160 characters"),
     })
 }
 
@@ -111,7 +115,7 @@ fn countries(vars: &Vars) -> Result<AllowedCountries, ConfigError> {
     }
     let country = |code: &str| Country::parse(&code.trim().to_ascii_uppercase());
     let countries = list.split(',').map(country).collect::<Option<_>>();
-    countries
-        .map(AllowedCountries::Only)
-        .ok_or_else(|| ConfigError::new("ALLOWED_COUNTRIES", "must be * or ISO 3166 codes with commas between them, such as US,CA"))
+    countries.map(AllowedCountries::Only).ok_or_else(|| {
+        ConfigError::new("ALLOWED_COUNTRIES", "must be * or ISO 3166 codes with commas between them, such as US,CA")
+    })
 }
