@@ -1,5 +1,8 @@
 //! The ports' implementations: everything that talks to a network, a clock or the operating system.
 
+pub mod aws;
+pub mod http_client;
 pub mod jwks;
+pub mod roots;
 pub mod secrets;
 pub mod system;

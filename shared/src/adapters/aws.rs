@@ -1,0 +1,217 @@
+//! What every AWS client shares: region, credentials, endpoints, time limits and one pool of connections.
+//!
+//! The functions need none of what `aws-config` adds (profiles, single sign-on, the instance metadata service): Lambda passes
+//! region and credentials in the environment, once for the life of the process.
+
+use std::time::Duration;
+
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, SharedCredentialsProvider},
+};
+use aws_smithy_runtime_api::client::{
+    behavior_version::BehaviorVersion,
+    http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
+    runtime_components::RuntimeComponents,
+};
+use aws_smithy_types::{body::SdkBody, timeout::TimeoutConfig};
+use aws_types::{
+    SdkConfig,
+    endpoint_config::AccountIdEndpointMode,
+    region::Region,
+    service_config::{LoadServiceConfig, ServiceConfigKey},
+};
+use reqwest::{Body, Client};
+
+use super::{http_client, roots};
+use crate::config::{ConfigError, Vars};
+
+/// How long one try of a call may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a call may take with its retries.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long an unused connection is kept. AWS calls are signed, idempotent and retried: a connection closed under one is harmless.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// An AWS service that this one calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AwsService {
+    /// Amazon DynamoDB: state and audit trail.
+    DynamoDb,
+    /// AWS Secrets Manager: the JSON secret.
+    SecretsManager,
+    /// Amazon SNS: text messages.
+    Sns,
+    /// AWS End User Messaging: text messages.
+    EndUserMessaging,
+}
+
+impl AwsService {
+    /// The first label of its host name.
+    const fn host(self) -> &'static str {
+        match self {
+            Self::DynamoDb => "dynamodb",
+            Self::SecretsManager => "secretsmanager",
+            Self::Sns => "sns",
+            Self::EndUserMessaging => "sms-voice",
+        }
+    }
+
+    /// What the SDKs call it: `AWS_ENDPOINT_URL_` and this is its variable.
+    const fn id(self) -> &'static str {
+        match self {
+            Self::DynamoDb => "DynamoDB",
+            Self::SecretsManager => "Secrets Manager",
+            Self::Sns => "SNS",
+            Self::EndUserMessaging => "Pinpoint SMS Voice V2",
+        }
+    }
+}
+
+/// The base of every AWS client.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    config: SdkConfig,
+    http: Client,
+    region: String,
+    endpoints: Endpoints,
+}
+
+impl Aws {
+    /// Region and credentials from the environment: `AWS_REGION` (or `AWS_DEFAULT_REGION`), `AWS_ACCESS_KEY_ID`,
+    /// `AWS_SECRET_ACCESS_KEY` and, for temporary credentials, `AWS_SESSION_TOKEN`.
+    ///
+    /// # Errors
+    /// When one of them is missing, or a file of certificates is of no use.
+    pub fn from_environment(vars: &Vars) -> Result<Self, ConfigError> {
+        let required = |name| vars.get(name).ok_or_else(|| ConfigError::new(name, "is needed to call AWS"));
+        let credentials = Credentials::new(
+            required("AWS_ACCESS_KEY_ID")?,
+            required("AWS_SECRET_ACCESS_KEY")?,
+            vars.get("AWS_SESSION_TOKEN").map(str::to_owned),
+            None,
+            "environment",
+        );
+        Self::with_credentials(vars, credentials)
+    }
+
+    /// The same with credentials from elsewhere, for a program that a person runs under a profile.
+    ///
+    /// # Errors
+    /// When the region is missing, or a file of certificates is of no use.
+    pub fn with_credentials(vars: &Vars, credentials: impl ProvideCredentials + 'static) -> Result<Self, ConfigError> {
+        let region = vars
+            .get("AWS_REGION")
+            .or_else(|| vars.get("AWS_DEFAULT_REGION"))
+            .ok_or_else(|| ConfigError::new("AWS_REGION", "is needed to call AWS"))?
+            .to_owned();
+        let http = http_client::build(roots::aws_tls(vars, &region)?, POOL_IDLE_TIMEOUT, None)?;
+        let endpoints = Endpoints(vars.clone());
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(http_client::CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
+            .build();
+        let mut builder = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(region.clone()))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(Transport { client: http.clone(), read_timeout: None })
+            .timeout_config(timeouts)
+            // One host name for DynamoDB, whatever the credentials know of the account: the one whose connection is open.
+            .account_id_endpoint_mode(AccountIdEndpointMode::Disabled)
+            .service_config(endpoints.clone());
+        builder.set_endpoint_url(vars.get("AWS_ENDPOINT_URL").map(str::to_owned));
+        builder.set_use_fips(vars.parse("AWS_USE_FIPS_ENDPOINT")?);
+        builder.set_use_dual_stack(vars.parse("AWS_USE_DUALSTACK_ENDPOINT")?);
+        Ok(Self { config: builder.build(), http, region, endpoints })
+    }
+
+    /// What to make clients from.
+    pub const fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
+    /// Opens a connection to each of `services` at once, in the pool that their clients use; see
+    /// [`http_client::open_connections`].
+    pub async fn open_connections(&self, services: &[AwsService], limit: Duration) {
+        let urls: Vec<String> = services.iter().map(|service| self.url(*service)).collect();
+        http_client::open_connections(&self.http, &urls, limit).await;
+    }
+
+    /// Where a service is, as far as opening a connection early is concerned. A special endpoint (FIPS, dual stack, another
+    /// partition's domain) is left to the first call.
+    fn url(&self, service: AwsService) -> String {
+        self.endpoints
+            .of(service)
+            .map_or_else(|| format!("https://{}.{}.amazonaws.com/", service.host(), self.region), str::to_owned)
+    }
+}
+
+/// The endpoints named by `AWS_ENDPOINT_URL_<SERVICE>` and `AWS_ENDPOINT_URL`
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>).
+#[derive(Clone, Debug)]
+struct Endpoints(Vars);
+
+impl Endpoints {
+    fn of(&self, service: AwsService) -> Option<&str> {
+        self.for_service("AWS_ENDPOINT_URL", service.id()).or_else(|| self.0.get("AWS_ENDPOINT_URL"))
+    }
+
+    fn for_service(&self, variable: &str, service_id: &str) -> Option<&str> {
+        self.0.get(&format!("{variable}_{}", service_id.to_uppercase().replace(' ', "_")))
+    }
+}
+
+impl LoadServiceConfig for Endpoints {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        self.for_service(key.env(), key.service_id()).map(str::to_owned)
+    }
+}
+
+/// Sends the SDK's requests through the same HTTP library as every other request of this service: one HTTP stack in the binary,
+/// and one pool of connections that can be filled before the first call.
+#[derive(Clone, Debug)]
+struct Transport {
+    client: Client,
+    read_timeout: Option<Duration>,
+}
+
+impl HttpClient for Transport {
+    /// The connect timeout is the client's own, for all calls; [`Aws`] tells the SDK the same one.
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(Self { client: self.client.clone(), read_timeout: settings.read_timeout() })
+    }
+}
+
+impl HttpConnector for Transport {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let Self { client, read_timeout } = self.clone();
+        HttpConnectorFuture::new(async move {
+            let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            let request = reqwest::Request::try_from(request.map(Body::wrap)).map_err(connector_error)?;
+            let answer = client.execute(request);
+            let response = match read_timeout {
+                Some(limit) => tokio::time::timeout(limit, answer).await.map_err(|error| ConnectorError::timeout(error.into()))?,
+                None => answer.await,
+            };
+            let response = http::Response::<Body>::from(response.map_err(connector_error)?);
+            HttpResponse::try_from(response.map(SdkBody::from_body_1_x)).map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+/// Tells the SDK what may be tried again: what happened on the way, not what was wrong with the request.
+fn connector_error(error: reqwest::Error) -> ConnectorError {
+    if error.is_builder() {
+        ConnectorError::user(error.into())
+    } else if error.is_timeout() {
+        ConnectorError::timeout(error.into())
+    } else {
+        ConnectorError::io(error.into())
+    }
+}
