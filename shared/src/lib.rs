@@ -2,6 +2,7 @@
 //!
 //! Imports point one way: `app → api, adapters → use_cases → ports → domain`.
 
+pub mod adapters;
 pub mod config;
 pub mod domain;
 pub mod ports;

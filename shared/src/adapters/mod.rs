@@ -1,0 +1,3 @@
+//! What the ports mean in the world: storage, providers, the clock.
+
+pub mod sms;
