@@ -5,4 +5,5 @@ pub mod http_client;
 pub mod jwks;
 pub mod roots;
 pub mod secrets;
+pub mod sms;
 pub mod system;

@@ -3,10 +3,12 @@
 pub mod app;
 pub mod auth;
 mod limits;
+pub mod sms;
 pub mod vars;
 
 pub use app::{AppConfig, Environment};
 pub use auth::{AuthConfig, AuthMode};
+pub use sms::SmsConfig;
 pub use vars::{ConfigError, Vars};
 
 use crate::domain::Policy;

@@ -132,6 +132,12 @@ impl FailureClass {
         }
     }
 
+    /// Whether the provider refused for a reason of its own that will hold for the next messages too, so that another one should
+    /// be asked first for a while.
+    pub const fn is_providers_own(self) -> bool {
+        matches!(self, Self::SenderMisconfigured | Self::AuthFailed | Self::InsufficientBalance)
+    }
+
     /// What a client may be told: a class it can act on, never the provider's own words.
     pub const fn reason(self) -> DeliveryReason {
         match self {
@@ -197,8 +203,30 @@ pub struct Attempt {
 pub struct Failure {
     /// The class of the failure.
     pub class: FailureClass,
-    /// The provider's own code, for the log: an identifier, never a text.
-    pub code: Option<String>,
+    code: Option<String>,
+}
+
+impl Failure {
+    /// A failure for which there is nothing more to say than its class.
+    pub const fn of(class: FailureClass) -> Self {
+        Self { class, code: None }
+    }
+
+    /// A failure with the provider's own code. What is no identifier is dropped: a code goes into logs, and a provider's free
+    /// text could hold a number or the message.
+    pub fn with_code(class: FailureClass, code: impl fmt::Display) -> Self {
+        Self { class, code: Some(code.to_string()).filter(|code| is_identifier(code)) }
+    }
+
+    /// The provider's own code, or what became of the connection: an identifier for logs and the audit trail.
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+}
+
+/// Whether `text` is short and of letters, digits and a few signs, so that it is fit for a log.
+pub fn is_identifier(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
 }
 
 /// What became of one message: every provider that was asked, in order.

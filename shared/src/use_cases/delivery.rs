@@ -132,7 +132,7 @@ fn describe(attempts: &[Attempt]) -> String {
         .map(|attempt| match &attempt.result {
             Ok(message_id) => format!("{} accepted {message_id}", attempt.provider),
             Err(failure) => {
-                let code = failure.code.as_deref().map(|code| format!(" {code}")).unwrap_or_default();
+                let code = failure.code().map(|code| format!(" {code}")).unwrap_or_default();
                 format!("{} {}{code}", attempt.provider, failure.class.as_str())
             }
         })

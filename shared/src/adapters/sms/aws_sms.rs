@@ -1,0 +1,154 @@
+//! AWS End User Messaging SMS, `SendTextMessage`.
+//!
+//! The modern way to send with AWS: unlike SNS it says at once when a number opted out or the spend limit is reached.
+
+use std::time::Duration;
+
+use aws_sdk_pinpointsmsvoicev2::{
+    Client,
+    config::{Builder, retry::RetryConfig},
+    error::{ProvideErrorMetadata, SdkError},
+    operation::send_text_message::SendTextMessageError,
+    types::{MessageType, error::ValidationException},
+};
+
+use super::{BoxFuture, SmsGateway, aws, rest::message_id};
+use crate::{
+    config::sms::AwsSmsConfig,
+    domain::{FailureClass, Provider, TextMessage, delivery::Failure},
+};
+
+/// Seconds that AWS may keep a message in its queue.
+const MIN_TTL: u64 = 5;
+const MAX_TTL: u64 = 259_200;
+
+/// Sends with the SDK's credentials, in its region.
+pub struct AwsSms {
+    client: Client,
+    config: AwsSmsConfig,
+}
+
+impl AwsSms {
+    /// A gateway for the account and region of `aws`.
+    pub fn new(aws: &aws_config::SdkConfig, config: AwsSmsConfig) -> Self {
+        let settings = Builder::from(aws)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(aws::timeouts())
+            .interceptor(aws::BoundedAnswer)
+            .build();
+        Self { client: Client::from_conf(settings), config }
+    }
+
+    async fn send_text(&self, message: &TextMessage, timeout: Duration) -> Result<String, Failure> {
+        let AwsSmsConfig { origination_identity, configuration_set, max_price } = &self.config;
+        let ttl = i32::try_from(message.valid_for.as_secs().clamp(MIN_TTL, MAX_TTL)).ok();
+        let call = self
+            .client
+            .send_text_message()
+            .destination_phone_number(message.to.as_e164())
+            .message_body(&message.body)
+            .message_type(MessageType::Transactional)
+            .set_time_to_live(ttl)
+            .set_origination_identity(origination_identity.clone())
+            .set_configuration_set_name(configuration_set.clone())
+            .set_max_price(max_price.as_ref().map(|price| price.as_str().to_owned()))
+            .context("reference", &message.reference);
+        let sent = aws::within(timeout, call.send()).await?.map_err(|error| failure(&error))?;
+        message_id(sent.message_id).ok_or_else(|| Failure::with_code(FailureClass::UnknownOutcome, "no_message_id"))
+    }
+}
+
+impl SmsGateway for AwsSms {
+    fn provider(&self) -> Provider {
+        Provider::AwsSms
+    }
+
+    fn send<'a>(&'a self, message: &'a TextMessage, timeout: Duration) -> BoxFuture<'a, Result<String, Failure>> {
+        Box::pin(self.send_text(message, timeout))
+    }
+}
+
+fn failure(error: &SdkError<SendTextMessageError>) -> Failure {
+    let SdkError::ServiceError(service) = error else { return aws::transport_failure(error) };
+    let status = service.raw().status();
+    let Some(code) = service.err().code() else {
+        return Failure::with_code(FailureClass::UnknownOutcome, format_args!("http_{}", status.as_u16()));
+    };
+    let reason = reason_of(service.err());
+    let class = if status.is_server_error() || status.is_success() {
+        FailureClass::UnknownOutcome
+    } else {
+        class_of(service.err(), code, reason)
+    };
+    match reason {
+        Some(reason) => Failure::with_code(class, format_args!("{code}:{reason}")),
+        None => Failure::with_code(class, code),
+    }
+}
+
+fn reason_of(error: &SendTextMessageError) -> Option<&str> {
+    match error {
+        SendTextMessageError::AccessDeniedException(e) => e.reason().map(|reason| reason.as_str()),
+        SendTextMessageError::ConflictException(e) => e.reason().map(|reason| reason.as_str()),
+        SendTextMessageError::ServiceQuotaExceededException(e) => e.reason().map(|reason| reason.as_str()),
+        SendTextMessageError::ValidationException(e) => e.reason().map(|reason| reason.as_str()),
+        _ => None,
+    }
+}
+
+/// What the exceptions and their reasons mean, by the service's model.
+fn class_of(error: &SendTextMessageError, code: &str, reason: Option<&str>) -> FailureClass {
+    match error {
+        SendTextMessageError::AccessDeniedException(_) => FailureClass::AuthFailed,
+        SendTextMessageError::ConflictException(_) => class_of_conflict(reason),
+        SendTextMessageError::InternalServerException(_) => FailureClass::UnknownOutcome,
+        SendTextMessageError::ResourceNotFoundException(_) => FailureClass::SenderMisconfigured,
+        SendTextMessageError::ServiceQuotaExceededException(_) if reason.is_some_and(|reason| reason.contains("SPEND_LIMIT")) => {
+            FailureClass::InsufficientBalance
+        }
+        SendTextMessageError::ServiceQuotaExceededException(_) | SendTextMessageError::ThrottlingException(_) => {
+            FailureClass::RateLimited
+        }
+        SendTextMessageError::ValidationException(e) => class_of_validation(e, reason),
+        _ if aws::is_auth_error(code) => FailureClass::AuthFailed,
+        _ if aws::is_throttling(code) => FailureClass::RateLimited,
+        _ => FailureClass::Rejected,
+    }
+}
+
+fn class_of_conflict(reason: Option<&str>) -> FailureClass {
+    match reason {
+        Some("DESTINATION_PHONE_NUMBER_OPTED_OUT") => FailureClass::OptedOut,
+        Some(
+            "DESTINATION_COUNTRY_BLOCKED_BY_PROTECT_CONFIGURATION"
+            | "DESTINATION_PHONE_NUMBER_BLOCKED_BY_PROTECT_NUMBER_OVERRIDE",
+        ) => FailureClass::CountryNotPermitted,
+        Some(
+            "DESTINATION_PHONE_NUMBER_NOT_VERIFIED"
+            | "NO_ORIGINATION_IDENTITIES_FOUND"
+            | "NUMBER_CAPABILITIES_MISMATCH"
+            | "MESSAGE_TYPE_MISMATCH"
+            | "REGISTRATION_NOT_COMPLETE"
+            | "RESOURCE_NOT_ACTIVE",
+        ) => FailureClass::SenderMisconfigured,
+        _ => FailureClass::Rejected,
+    }
+}
+
+fn class_of_validation(error: &ValidationException, reason: Option<&str>) -> FailureClass {
+    match reason {
+        Some("DESTINATION_COUNTRY_BLOCKED" | "COUNTRY_NOT_ENABLED" | "INTERNATIONAL_SENDING_NOT_SUPPORTED") => {
+            FailureClass::CountryNotPermitted
+        }
+        Some(
+            "SENDER_ID_NOT_REGISTERED"
+            | "SENDER_ID_NOT_SUPPORTED"
+            | "SENDER_ID_REQUIRES_REGISTRATION"
+            | "INVALID_IDENTITY_FOR_DESTINATION_COUNTRY"
+            | "COUNTRY_CODE_MISMATCH",
+        ) => FailureClass::SenderMisconfigured,
+        Some("PRICE_OVER_THRESHOLD") => FailureClass::InsufficientBalance,
+        _ if error.fields().iter().any(|field| field.name() == "DestinationPhoneNumber") => FailureClass::InvalidNumber,
+        _ => FailureClass::InvalidRequest,
+    }
+}

@@ -1,0 +1,200 @@
+//! `MessageBird`: the classic REST API, and Bird's of 2026.
+//!
+//! Bird's has an idempotency key, the only one of all the providers': a request whose outcome is unknown is repeated there, once
+//! and with the same key, which sends nothing twice.
+
+use std::time::{Duration, Instant};
+
+use reqwest::{StatusCode, header::AUTHORIZATION};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    BoxFuture, SmsGateway,
+    rest::{Answer, digits, exchange, message_id},
+};
+use crate::{
+    config::sms::{MessageBirdApi, MessageBirdConfig},
+    domain::{FailureClass, Provider, TextMessage, delivery::Failure},
+};
+
+/// Sends with one account.
+pub struct MessageBird {
+    http: reqwest::Client,
+    config: MessageBirdConfig,
+}
+
+impl MessageBird {
+    /// A gateway to the account that `config` names.
+    pub const fn new(http: reqwest::Client, config: MessageBirdConfig) -> Self {
+        Self { http, config }
+    }
+
+    async fn post_classic(&self, message: &TextMessage, timeout: Duration) -> Result<String, Failure> {
+        let MessageBirdConfig { access_key, from, base_url, .. } = &self.config;
+        let request = self
+            .http
+            .post(format!("{}/messages", base_url.as_str()))
+            .header(AUTHORIZATION, format!("AccessKey {}", access_key.expose()))
+            .json(&json!({
+                "originator": from.without_plus(),
+                "recipients": [digits(message)],
+                "body": message.body,
+                "type": "sms",
+                // The default replaces what is not GSM-7; with `auto` the text decides.
+                "datacoding": "auto",
+                "validity": message.valid_for.as_secs().max(1),
+                "reference": message.reference,
+            }));
+        judge_classic(&exchange(request, timeout).await?)
+    }
+
+    async fn post_bird(&self, message: &TextMessage, timeout: Duration) -> Result<String, Failure> {
+        let started = Instant::now();
+        let first = self.post_bird_once(message, timeout / 2).await;
+        match first {
+            Err(unknown) if unknown.class == FailureClass::UnknownOutcome => {
+                // Only an acceptance settles what became of the first request: a refusal may be about the second alone.
+                self.post_bird_once(message, timeout.saturating_sub(started.elapsed())).await.map_err(|_| unknown)
+            }
+            settled => settled,
+        }
+    }
+
+    async fn post_bird_once(&self, message: &TextMessage, timeout: Duration) -> Result<String, Failure> {
+        let MessageBirdConfig { access_key, from, base_url, .. } = &self.config;
+        let request = self
+            .http
+            .post(format!("{}/v1/sms/messages", base_url.as_str()))
+            .bearer_auth(access_key.expose())
+            .header("Idempotency-Key", &message.reference)
+            .json(&json!({
+                "to": message.to.as_e164(),
+                "from": from.with_plus(),
+                "text": message.body,
+                "category": "authentication",
+                "metadata": {"reference": message.reference},
+            }));
+        judge_bird(&exchange(request, timeout).await?)
+    }
+}
+
+impl SmsGateway for MessageBird {
+    fn provider(&self) -> Provider {
+        Provider::MessageBird
+    }
+
+    fn send<'a>(&'a self, message: &'a TextMessage, timeout: Duration) -> BoxFuture<'a, Result<String, Failure>> {
+        match self.config.api {
+            MessageBirdApi::Classic => Box::pin(self.post_classic(message, timeout)),
+            MessageBirdApi::Bird => Box::pin(self.post_bird(message, timeout)),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Accepted {
+    id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    errors: Vec<ClassicError>,
+}
+
+#[derive(Deserialize)]
+struct ClassicError {
+    code: u32,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
+    parameter: Option<String>,
+}
+
+fn judge_classic(answer: &Answer) -> Result<String, Failure> {
+    let error = answer.json::<Refused>().and_then(|refused| refused.errors.into_iter().next());
+    if let Some(error) = error {
+        let class = if answer.is_inconclusive() { FailureClass::UnknownOutcome } else { error.class(answer.status) };
+        return Err(Failure::with_code(class, error.code));
+    }
+    let accepted = answer.status.is_success().then(|| answer.json::<Accepted>()).flatten();
+    accepted.and_then(|accepted| message_id(accepted.id)).ok_or_else(|| answer.unexplained())
+}
+
+impl ClassicError {
+    /// What the error codes of the classic API mean (developers.messagebird.com, API errors).
+    fn class(&self, status: StatusCode) -> FailureClass {
+        match self.code {
+            2 => FailureClass::AuthFailed,
+            9 | 10 => self.class_by_parameter(),
+            20 | 21 => FailureClass::InvalidRequest,
+            25 => FailureClass::InsufficientBalance,
+            99 => FailureClass::UnknownOutcome,
+            _ if status == StatusCode::UNAUTHORIZED => FailureClass::AuthFailed,
+            _ if status == StatusCode::TOO_MANY_REQUESTS => FailureClass::RateLimited,
+            _ => FailureClass::Rejected,
+        }
+    }
+
+    fn class_by_parameter(&self) -> FailureClass {
+        match self.parameter.as_deref() {
+            Some("originator") => FailureClass::SenderMisconfigured,
+            Some(parameter) if parameter.starts_with("recipient") => FailureClass::InvalidNumber,
+            _ if self.description.as_deref().is_some_and(|text| text.contains("recipients found")) => FailureClass::InvalidNumber,
+            _ => FailureClass::InvalidRequest,
+        }
+    }
+}
+
+/// Bird's error, in its envelope or without one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum BirdRefused {
+    Wrapped { error: BirdError },
+    Flat(BirdError),
+}
+
+#[derive(Deserialize)]
+struct BirdError {
+    code: String,
+    #[serde(default)]
+    name: Option<String>,
+}
+
+fn judge_bird(answer: &Answer) -> Result<String, Failure> {
+    if answer.status.is_success() {
+        let accepted = answer.json::<Accepted>().and_then(|accepted| message_id(accepted.id));
+        return accepted.ok_or_else(|| answer.unexplained());
+    }
+    let error = match answer.json::<BirdRefused>().ok_or_else(|| answer.unexplained())? {
+        BirdRefused::Wrapped { error } | BirdRefused::Flat(error) => error,
+    };
+    let class = if answer.is_inconclusive() { FailureClass::UnknownOutcome } else { error.class(answer.status) };
+    Err(Failure::with_code(class, error.name.as_deref().unwrap_or(&error.code)))
+}
+
+impl BirdError {
+    /// What Bird's errors mean: by name where one tells more than the status.
+    fn class(&self, status: StatusCode) -> FailureClass {
+        match self.name.as_deref().unwrap_or(&self.code) {
+            "SMSInvalidRecipient" | "invalid_destination" => FailureClass::InvalidNumber,
+            "landline_unreachable" => FailureClass::NotMobile,
+            "recipient_opted_out" | "blocked_by_recipient" => FailureClass::OptedOut,
+            "blocked_by_carrier" | "content_rejected" => FailureClass::ContentFiltered,
+            "blocked_by_fraud_protection" => FailureClass::FraudBlocked,
+            "SMSSenderNotConfigured" | "SMSNoEligibleSender" | "SenderCategoryNotPermitted" | "sender_unregistered" => {
+                FailureClass::SenderMisconfigured
+            }
+            "insufficient_balance" => FailureClass::InsufficientBalance,
+            _ => match status {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FailureClass::AuthFailed,
+                StatusCode::PAYMENT_REQUIRED => FailureClass::InsufficientBalance,
+                StatusCode::TOO_MANY_REQUESTS => FailureClass::RateLimited,
+                // The key is in use, or was used: a message with it exists.
+                StatusCode::CONFLICT => FailureClass::UnknownOutcome,
+                StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => FailureClass::InvalidRequest,
+                _ => FailureClass::Rejected,
+            },
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What the REST providers have in common: one request, one answer of bounded size, and what its absence means.
+
+use std::time::Duration;
+
+use reqwest::{RequestBuilder, StatusCode};
+use serde::de::DeserializeOwned;
+
+use crate::domain::{
+    FailureClass, TextMessage,
+    delivery::{Failure, is_identifier},
+};
+
+/// No answer of a provider comes near it. Whatever is longer is not from the provider.
+pub(super) const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// A provider's answer. It may echo the message, so it has no `Debug`, and nothing of it is logged but codes.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON of this shape; `None` if it is something else.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// What an answer means that nothing in its body explains. Nobody but the provider itself can say that a message was not
+    /// sent, and this may be the answer of a proxy in between; only 429 says by its definition that the request was not
+    /// processed (RFC 6585, section 4).
+    pub(super) fn unexplained(&self) -> Failure {
+        let class = match self.status {
+            StatusCode::TOO_MANY_REQUESTS => FailureClass::RateLimited,
+            _ => FailureClass::UnknownOutcome,
+        };
+        Failure::with_code(class, format_args!("http_{}", self.status.as_u16()))
+    }
+
+    /// Whether the status leaves open what became of the message, whatever the body says: a server error, a timeout between
+    /// proxies, a redirect.
+    pub(super) fn is_inconclusive(&self) -> bool {
+        self.status.is_server_error() || self.status.is_redirection() || self.status == StatusCode::REQUEST_TIMEOUT
+    }
+}
+
+/// The number as the providers want it that write it without `+`.
+pub(super) fn digits(message: &TextMessage) -> &str {
+    message.to.as_e164().trim_start_matches('+')
+}
+
+/// The provider's name for a message, as far as it is fit for a log. Without one nothing says that the provider took the message.
+pub(super) fn message_id(id: Option<String>) -> Option<String> {
+    id.filter(|id| is_identifier(id))
+}
+
+/// Sends the request and reads the whole answer, all within `timeout`.
+pub(super) async fn exchange(request: RequestBuilder, timeout: Duration) -> Result<Answer, Failure> {
+    let mut response = request.timeout(timeout).send().await.map_err(|error| transport_failure(&error))?;
+    let status = response.status();
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => body.extend_from_slice(&chunk),
+            Ok(Some(_)) => return Err(Failure::with_code(FailureClass::UnknownOutcome, "answer_too_long")),
+            Ok(None) => return Ok(Answer { status, body }),
+            Err(error) => return Err(transport_failure(&error)),
+        }
+    }
+}
+
+/// Tells the failures that come before the first byte of a request from those after it.
+fn transport_failure(error: &reqwest::Error) -> Failure {
+    if error.is_builder() {
+        Failure::with_code(FailureClass::InvalidRequest, "request_not_built")
+    } else if error.is_connect() {
+        Failure::with_code(FailureClass::NotSent, "no_connection")
+    } else if error.is_timeout() {
+        Failure::with_code(FailureClass::UnknownOutcome, "timeout")
+    } else {
+        Failure::with_code(FailureClass::UnknownOutcome, "connection_lost")
+    }
+}

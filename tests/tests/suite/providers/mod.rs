@@ -1,0 +1,115 @@
+//! Every SMS provider at the wire: what is sent, what each answer means, and what happens between providers.
+
+use std::{sync::Once, time::Duration};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use two_factor::{
+    adapters::sms::{SmsGateway, Transports},
+    config::{SmsConfig, Vars},
+    domain::{AllowedCountries, FailureClass, PhoneNumber, TextMessage, delivery::Failure},
+};
+use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
+
+mod faults;
+mod twilio;
+
+/// Long enough for any answer on this machine, short enough that a hanging test is noticed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(crate) const TEXT: &str = "012345 is your ACME & Söhne code to sign in or confirm a change. Never share it.";
+
+/// A message to the number that the providers' own examples use.
+pub(crate) fn message() -> TextMessage {
+    TextMessage {
+        to: PhoneNumber::parse("+14155552345", &AllowedCountries::All).unwrap(),
+        body: TEXT.to_owned(),
+        valid_for: Duration::from_secs(300),
+        reference: "3f1c0ffee0ddba11".to_owned(),
+    }
+}
+
+pub(crate) fn vars(settings: &[(&str, &str)]) -> Vars {
+    Vars::new(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+}
+
+pub(crate) fn config(settings: &[(&str, &str)]) -> SmsConfig {
+    SmsConfig::from_vars(&vars(settings)).unwrap()
+}
+
+/// The clients, with AWS endpoints at `aws_url`.
+pub(crate) fn transports(aws_url: &str) -> Transports {
+    static CRYPTO: Once = Once::new();
+    CRYPTO.call_once(|| drop(rustls::crypto::aws_lc_rs::default_provider().install_default()));
+    let http = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(3))
+        .no_proxy()
+        .build()
+        .unwrap();
+    let aws = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test")))
+        .endpoint_url(aws_url)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    Transports { http, aws }
+}
+
+/// The settings of one provider whose API is at a URL.
+pub(crate) type Settings = fn(&str) -> Vec<(&'static str, String)>;
+
+pub(crate) fn gateway(settings: Settings, url: &str) -> Box<dyn SmsGateway> {
+    let settings = settings(url);
+    let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let config = config(&settings);
+    transports(url).gateway(&config.providers[0])
+}
+
+pub(crate) fn twilio(url: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef".to_owned()),
+        ("TWILIO_AUTH_TOKEN", "s3cr3t-token".to_owned()),
+        ("TWILIO_PHONE_NUMBER", "+15005550006".to_owned()),
+        ("TWILIO_BASE_URL", url.to_owned()),
+    ]
+}
+
+/// Sends the message to a provider that answers like this. Gives what came of it, and the requests that the provider got.
+pub(crate) async fn exchange(settings: Settings, answer: ResponseTemplate) -> (Result<String, Failure>, Vec<Request>) {
+    let server = MockServer::start().await;
+    Mock::given(any()).respond_with(answer).mount(&server).await;
+    let result = gateway(settings, &server.uri()).send(&message(), PATIENCE).await;
+    (result, server.received_requests().await.unwrap())
+}
+
+/// The class and code of the failure that this answer leads to, after exactly one request.
+pub(crate) async fn refusal(settings: Settings, answer: ResponseTemplate) -> (FailureClass, String) {
+    let (result, requests) = exchange(settings, answer).await;
+    assert_eq!(requests.len(), 1, "a send is never repeated");
+    let failure = result.expect_err("this is no success");
+    (failure.class, failure.code().unwrap_or_default().to_owned())
+}
+
+/// An answer with a JSON body.
+pub(crate) fn json(status: u16, body: &str) -> ResponseTemplate {
+    ResponseTemplate::new(status).set_body_raw(body, "application/json")
+}
+
+/// The one request, which is a POST to this path, and its value of each header named.
+pub(crate) fn headers<'a>(request: &'a Request, names: &[&str]) -> Vec<&'a str> {
+    names.iter().map(|name| request.headers.get(*name).map_or("", |value| value.to_str().unwrap())).collect()
+}
+
+/// The fields of a form, decoded, in their order.
+pub(crate) fn form(request: &Request) -> Vec<(String, String)> {
+    let body = std::str::from_utf8(&request.body).unwrap();
+    let url = reqwest::Url::parse(&format!("http://form/?{body}")).unwrap();
+    url.query_pairs().into_owned().collect()
+}
+
+/// Pairs of text, to be compared with a form.
+pub(crate) fn pairs(fields: &[(&str, &str)]) -> Vec<(String, String)> {
+    fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
