@@ -4,6 +4,7 @@
 
 pub mod adapters;
 pub mod api;
+pub mod app;
 pub mod config;
 pub mod domain;
 pub mod ports;

@@ -1,6 +1,6 @@
 //! Every effect that the core needs from outside, on one page.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use rand::CryptoRng;
 
@@ -13,6 +13,12 @@ use crate::domain::{
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;
+}
+
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> Timestamp {
+        (**self).now()
+    }
 }
 
 /// Gives randomness fit for secrets. The one place that randomness comes from.
@@ -252,4 +258,8 @@ pub trait VerificationKeys: Send + Sync {
         id: Option<&str>,
         algorithm: SignatureAlgorithm,
     ) -> impl Future<Output = Result<Option<VerificationKey>, KeysUnavailable>> + Send;
+
+    /// Fetches the keys if there are none yet: for the init phase, so that the first request does not wait for them. A failure
+    /// is no error; the first request tries again.
+    fn warm_up(&self) -> impl Future<Output = ()> + Send;
 }

@@ -1,1 +1,43 @@
-//! x
+//! `/api/v1/auth/2fa/setup/`: enroll a number, show where the user stands, turn 2FA off.
+
+use two_factor::{
+    api::{
+        problem::Problem,
+        request::{DisableBody, Request, SETUP, SetupAction, SetupBody},
+        response::{self, Response},
+    },
+    app::{App, Exchange},
+};
+
+/// Answers one request.
+pub async fn handle(app: &App, request: Request) -> Response {
+    let mut exchange = app.exchange("setup", &request);
+    let result = answer(&mut exchange).await;
+    exchange.end(result)
+}
+
+async fn answer(exchange: &mut Exchange<'_>) -> Result<Response, Problem> {
+    let action = SETUP.action(exchange.request)?;
+    let caller = exchange.authenticate().await?;
+    match action {
+        SetupAction::Start => {
+            let body = SetupBody::parse(exchange.request)?;
+            let phone = exchange.phone_number(&body.phone_number)?;
+            let (service, journal) = exchange.service();
+            let granted = service.setup(&caller, phone, body.code, journal).await;
+            exchange.answer(granted)
+        }
+        SetupAction::Status => {
+            let (service, journal) = exchange.service();
+            let status = service.status(&caller, journal).await;
+            let status = status.map_err(|failure| exchange.problem(failure))?;
+            Ok(response::status(&status, exchange.request.id()))
+        }
+        SetupAction::Disable => {
+            let body = DisableBody::parse(exchange.request)?;
+            let (service, journal) = exchange.service();
+            let granted = service.disable(&caller, body.code, journal).await;
+            exchange.answer(granted)
+        }
+    }
+}

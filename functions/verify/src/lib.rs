@@ -1,1 +1,26 @@
-//! x
+//! `/api/v1/auth/2fa/verify/`: check a code, turn 2FA on, hand out backup codes.
+
+use two_factor::{
+    api::{
+        problem::Problem,
+        request::{Request, VERIFY, VerifyBody},
+        response::Response,
+    },
+    app::{App, Exchange},
+};
+
+/// Answers one request.
+pub async fn handle(app: &App, request: Request) -> Response {
+    let mut exchange = app.exchange("verify", &request);
+    let result = answer(&mut exchange).await;
+    exchange.end(result)
+}
+
+async fn answer(exchange: &mut Exchange<'_>) -> Result<Response, Problem> {
+    let () = VERIFY.action(exchange.request)?;
+    let caller = exchange.authenticate().await?;
+    let body = VerifyBody::parse(exchange.request)?;
+    let (service, journal) = exchange.service();
+    let granted = service.verify(&caller, body.code, body.regenerate_backup_codes, journal).await;
+    exchange.answer(granted)
+}

@@ -63,12 +63,6 @@ impl JwksKeys {
         Self { http, url, clock, known: RwLock::new(None), last_fetch: Mutex::new(None) }
     }
 
-    /// Fetches the keys if there are none yet: for the init phase, so that the first request does not wait for them. A failure
-    /// is logged, and the first request tries again.
-    pub async fn warm_up(&self) {
-        let _ = self.find(None, SignatureAlgorithm::Rs256).await;
-    }
-
     /// What is known and young enough to be used without a look at the issuer.
     fn fresh(&self) -> Option<Known> {
         self.known().filter(|known| self.clock.now().since(known.fetched_at) < MAX_AGE)
@@ -134,6 +128,10 @@ impl VerificationKeys for JwksKeys {
             None if is_fresh => Ok(None),
             None => Err(KeysUnavailable),
         }
+    }
+
+    async fn warm_up(&self) {
+        let _ = self.find(None, SignatureAlgorithm::Rs256).await;
     }
 }
 

@@ -68,6 +68,13 @@ impl<K: VerificationKeys> Authenticator<K> {
         }
     }
 
+    /// Fetches what is needed to check tokens, if it has to be fetched: for the init phase.
+    pub async fn warm_up(&self) {
+        if let Check::Jwks(keys) = &self.check {
+            keys.warm_up().await;
+        }
+    }
+
     /// The user that the request's token was issued to.
     ///
     /// # Errors
