@@ -18,7 +18,7 @@ LOCAL := cargo run --quiet --package two-factor-local --
 # The functions that `cargo lambda` built last.
 BOOTSTRAPS := $(CURDIR)/target/lambda
 
-.PHONY: help run test check watch invoke build fmt token events test-emulators clean
+.PHONY: help run test check watch database invoke build fmt token events test-emulators smoke-watch clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +36,12 @@ check: ## Check format, lints, docs and layering
 	cargo test --quiet --package two-factor-tests --test suite layering
 
 watch: $(TOOLS) ## Serve the functions under cargo lambda watch, the embedded DynamoDB beside it (WATCH_PORT=9000)
+	@# Built before, or the first requests would wait for the compiler longer than the emulator lets them.
+	@cargo build
 	@$(LOCAL) database -- $(CARGO_LAMBDA) watch --invoke-address 127.0.0.1 --invoke-port $(WATCH_PORT)
+
+database: ## Serve the embedded DynamoDB alone, for functions started by other means (DATABASE_PORT=8000)
+	@DATABASE_PORT=$${DATABASE_PORT:-8000} $(LOCAL) database
 
 invoke: $(TOOLS) ## Send each file of events/ to the functions that `make watch` runs
 	@for event in events/*.json; do \
@@ -60,12 +65,16 @@ fmt: ## Format the code
 token: ## Print a development token (SUB=alice)
 	@$(LOCAL) token '$(SUB)'
 
-events: ## Write events/*.json anew, with fresh tokens
-	@$(LOCAL) events events
+events: ## Put a token that lasts until 2100 into every file of events/
+	@token=$$($(LOCAL) token alice 4102444800) && \
+	  sed -i.bak "s/Bearer [A-Za-z0-9._-]*/Bearer $$token/" events/*.json && rm events/*.bak
 
 test-emulators: $(TOOLS) build ## Send events/ to the release binaries in the Lambda runtime interface emulator
 	RIE="$$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-x86_64)" BOOTSTRAPS=$(BOOTSTRAPS) \
 	  cargo test --package two-factor-tests --test suite emulator -- --nocapture
+
+smoke-watch: $(TOOLS) ## Enroll through `make watch`, with curl
+	tests/watch.sh
 
 clean: ## Remove everything that was built or installed here
 	cargo clean

@@ -15,6 +15,8 @@ pub struct Settings {
     pub variables: BTreeMap<String, String>,
     /// `PORT`: where the local server listens; 0 takes a free one. 3000 if unset.
     pub port: u16,
+    /// `DATABASE_PORT`: where the embedded database listens; a free one if unset.
+    pub database_port: u16,
     /// `DATA_DIR`: the folder that keeps the database; in memory if unset.
     pub data_dir: Option<PathBuf>,
     /// `SMS_INBOX=1`: whether text messages go to an inbox on this machine.
@@ -38,7 +40,8 @@ impl Settings {
             Some(_) => return Err(ConfigError::new("SMS_INBOX", "must be 1 or 0")),
         };
         Ok(Self {
-            port: vars.parse("PORT").map_err(|_| ConfigError::new("PORT", "must be a port number, 0 to 65535"))?.unwrap_or(3000),
+            port: port(&vars, "PORT")?.unwrap_or(3000),
+            database_port: port(&vars, "DATABASE_PORT")?.unwrap_or(0),
             data_dir: vars.get("DATA_DIR").map(PathBuf::from),
             sms_inbox,
             variables,
@@ -57,6 +60,10 @@ impl Settings {
             value.clone_into(current);
         }
     }
+}
+
+fn port(vars: &Vars, name: &str) -> Result<Option<u16>, ConfigError> {
+    vars.parse(name).map_err(|_| ConfigError::new(name, "must be a port number, 0 to 65535"))
 }
 
 /// The variables of the file; none if there is no such file. The error names the line and does not repeat it: it may hold a

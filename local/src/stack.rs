@@ -1,15 +1,19 @@
 //! The local stack in one piece: database, inbox, service and server, each started on what the one before it gave.
 
-use std::{io, net::Ipv4Addr, path::PathBuf, sync::Arc};
+use std::{io, net::Ipv4Addr, sync::Arc};
 
 use tokio::net::TcpListener;
 use two_factor::{
+    adapters::dynamodb::{
+        client,
+        table::{TableError, ensure_table},
+    },
     app::{App, StartError},
     config::ConfigError,
 };
 
 use crate::{
-    database::{DatabaseError, EmbeddedDatabase},
+    database::{EmbeddedDatabase, sdk_config},
     server::{LocalServer, Options},
     settings::Settings,
     sms_inbox::{ReceivedMessage, SmsInbox},
@@ -29,17 +33,12 @@ pub enum StackError {
         /// What the system says.
         error: io::Error,
     },
-    /// The folder of the database cannot be used.
-    #[error("DATA_DIR: {} cannot keep the database: {error}", folder.display())]
-    Folder {
-        /// The folder of the setting.
-        folder: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// The database does not start.
-    #[error("the embedded database does not start: {0}")]
-    Database(DatabaseError),
+    /// The database does not start: its folder or its port cannot be used.
+    #[error("DATA_DIR or DATABASE_PORT: {0}")]
+    Database(io::Error),
+    /// The table cannot be made.
+    #[error("TABLE_NAME: {0}")]
+    Table(TableError),
     /// The inbox does not start.
     #[error("SMS_INBOX: cannot listen on this machine: {0}")]
     Inbox(io::Error),
@@ -90,11 +89,11 @@ pub async fn start_database(settings: &mut Settings) -> Result<Option<EmbeddedDa
     if vars.get("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| vars.get("AWS_ENDPOINT_URL")).is_some() {
         return Ok(None);
     }
-    if let Some(folder) = &settings.data_dir {
-        std::fs::create_dir_all(folder).map_err(|error| StackError::Folder { folder: folder.clone(), error })?;
-    }
-    let database = EmbeddedDatabase::start(settings.data_dir.as_deref()).await.map_err(StackError::Database)?;
-    settings.default("AWS_ENDPOINT_URL_DYNAMODB", database.endpoint());
+    let database = EmbeddedDatabase::start(settings.data_dir.as_deref(), settings.database_port).map_err(StackError::Database)?;
+    let endpoint = database.endpoint();
+    let table = vars.get("TABLE_NAME").unwrap_or("sms-2fa");
+    ensure_table(&client(&sdk_config(&endpoint)), table).await.map_err(StackError::Table)?;
+    settings.default("AWS_ENDPOINT_URL_DYNAMODB", &endpoint);
     settings.default("AWS_REGION", "us-east-1");
     settings.default("AWS_ACCESS_KEY_ID", "local");
     settings.default("AWS_SECRET_ACCESS_KEY", "local");

@@ -1,1 +1,3 @@
-//! x
+//! What the tests run on: emulators of what surrounds the service.
+
+pub mod rie;
