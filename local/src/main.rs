@@ -10,7 +10,12 @@ use tokio::{
     process::Command,
     signal::unix::{SignalKind, signal},
 };
-use two_factor::{adapters::system::SystemClock, domain::Timestamp, ports::Clock as _};
+use two_factor::{
+    adapters::system::SystemClock,
+    config::{Config, ConfigError, Vars},
+    domain::Timestamp,
+    ports::Clock as _,
+};
 use two_factor_local::{
     settings::Settings,
     sms_inbox::ReceivedMessage,
@@ -27,6 +32,8 @@ usage: two-factor-local serve                      the service on PORT, on an em
 /// What ends the program: one line for a person.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
+    #[error("{0}")]
+    Config(#[from] ConfigError),
     #[error("{0}")]
     Stack(#[from] StackError),
     #[error("{0}")]
@@ -54,15 +61,15 @@ async fn run() -> Result<ExitCode, Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let settings = Settings::read(environment, Path::new(".env")).map_err(StackError::from)?;
+    let settings = Settings::read(environment, Path::new(".env"))?;
     match *arguments {
         [] | ["serve"] => serve(settings).await,
         ["database"] => database(settings, &[]).await,
         ["database", "--", ref command @ ..] => database(settings, command).await,
-        ["token", user] => token(&settings, user, SystemClock.now().plus(TOKEN_LIFE)),
+        ["token", user] => token(&settings.vars(), user, SystemClock.now().plus(TOKEN_LIFE)),
         ["token", user, expires] => {
             let seconds: u32 = expires.parse().map_err(|_| Failure::Usage)?;
-            token(&settings, user, Timestamp::from_millis(u64::from(seconds) * 1000))
+            token(&settings.vars(), user, Timestamp::from_millis(u64::from(seconds) * 1000))
         }
         _ => Err(Failure::Usage),
     }
@@ -70,10 +77,10 @@ async fn run() -> Result<ExitCode, Failure> {
 
 async fn serve(settings: Settings) -> Result<ExitCode, Failure> {
     let vars = settings.vars();
-    two_factor::telemetry::init(&vars);
-    let token = TokenMint::new(&vars).and_then(|mint| mint.mint("alice", SystemClock.now(), TOKEN_LIFE));
+    two_factor::telemetry::start(&vars)?;
+    let token = mint(&vars, "alice", SystemClock.now().plus(TOKEN_LIFE));
     let stack = Stack::start(settings, announce).await?;
-    say(&welcome::text(&stack, token.as_deref().map_err(|error| *error)))?;
+    say(&welcome::text(&stack, token.as_deref()))?;
     stop_signal().await?;
     say("stopping")?;
     stack.server.stop().await;
@@ -119,10 +126,15 @@ async fn run_beside(program: &str, arguments: &[&str], settings: &Settings) -> R
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
-fn token(settings: &Settings, user: &str, expires: Timestamp) -> Result<ExitCode, Failure> {
-    let now = SystemClock.now();
-    say(&TokenMint::new(&settings.vars())?.mint(user, now, expires.since(now))?)?;
+fn token(vars: &Vars, user: &str, expires: Timestamp) -> Result<ExitCode, Failure> {
+    say(&mint(vars, user, expires)?)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn mint(vars: &Vars, user: &str, expires: Timestamp) -> Result<String, Failure> {
+    let now = SystemClock.now();
+    let mint = TokenMint::new(&Config::from_vars(vars)?.auth)?;
+    Ok(mint.mint(user, now, expires.since(now))?)
 }
 
 async fn stop_signal() -> io::Result<()> {

@@ -31,8 +31,10 @@ impl Settings {
     pub fn read(environment: impl IntoIterator<Item = (String, String)>, dotenv: &Path) -> Result<Self, ConfigError> {
         let mut variables = read_dotenv(dotenv)?;
         variables.extend(environment);
-        // Off Lambda that is the default; said here so that everything started from here agrees.
-        variables.entry("APP_ENV".to_owned()).or_insert_with(|| "development".to_owned());
+        // The service's defaults, said aloud so that the database and whatever program is started beside it agree.
+        for (name, default) in [("APP_ENV", "development"), ("TABLE_NAME", "sms-2fa")] {
+            set_default(&mut variables, name, default);
+        }
         let vars = Vars::new(variables.clone());
         let sms_inbox = match vars.get("SMS_INBOX") {
             None | Some("0") => false,
@@ -54,11 +56,15 @@ impl Settings {
     }
 
     /// Sets a variable that has no value yet.
-    pub(crate) fn default(&mut self, name: &str, value: &str) {
-        let current = self.variables.entry(name.to_owned()).or_default();
-        if current.is_empty() {
-            value.clone_into(current);
-        }
+    pub(crate) fn set_default(&mut self, name: &str, value: &str) {
+        set_default(&mut self.variables, name, value);
+    }
+}
+
+fn set_default(variables: &mut BTreeMap<String, String>, name: &str, value: &str) {
+    let current = variables.entry(name.to_owned()).or_default();
+    if current.is_empty() {
+        value.clone_into(current);
     }
 }
 

@@ -9,7 +9,7 @@ use two_factor::{
         table::{TableError, ensure_table},
     },
     app::{App, StartError},
-    config::ConfigError,
+    config::{Config, ConfigError, Environment},
 };
 
 use crate::{
@@ -67,12 +67,17 @@ impl Stack {
         mut settings: Settings,
         announce: impl Fn(&ReceivedMessage) + Send + Sync + 'static,
     ) -> Result<Self, StackError> {
+        let vars = settings.vars();
+        if vars.get("SECRET_ID").is_none() {
+            // Nothing can be missing that a secret would bring: say what is wrong before anything is started.
+            Config::from_vars(&vars)?;
+        }
         let port = settings.port;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| StackError::Port { port, error })?;
         let database = start_database(&mut settings).await?;
         let inbox = if settings.sms_inbox { Some(Arc::new(start_inbox(&mut settings, announce).await?)) } else { None };
         let vars = settings.vars();
-        let cors = vars.get("APP_ENV") == Some("development");
+        let cors = vars.parse("APP_ENV")? == Some(Environment::Development);
         let app = Arc::new(App::start(vars).await?);
         let server = LocalServer::start(listener, app, Options { cors, inbox: inbox.clone() })
             .map_err(|error| StackError::Port { port, error })?;
@@ -91,12 +96,12 @@ pub async fn start_database(settings: &mut Settings) -> Result<Option<EmbeddedDa
     }
     let database = EmbeddedDatabase::start(settings.data_dir.as_deref(), settings.database_port).map_err(StackError::Database)?;
     let endpoint = database.endpoint();
-    let table = vars.get("TABLE_NAME").unwrap_or("sms-2fa");
+    let table = vars.get("TABLE_NAME").unwrap_or_default();
     ensure_table(&client(&sdk_config(&endpoint)), table).await.map_err(StackError::Table)?;
-    settings.default("AWS_ENDPOINT_URL_DYNAMODB", &endpoint);
-    settings.default("AWS_REGION", "us-east-1");
-    settings.default("AWS_ACCESS_KEY_ID", "local");
-    settings.default("AWS_SECRET_ACCESS_KEY", "local");
+    settings.set_default("AWS_ENDPOINT_URL_DYNAMODB", &endpoint);
+    settings.set_default("AWS_REGION", "us-east-1");
+    settings.set_default("AWS_ACCESS_KEY_ID", "local");
+    settings.set_default("AWS_SECRET_ACCESS_KEY", "local");
     Ok(Some(database))
 }
 

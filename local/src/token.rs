@@ -6,7 +6,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 use two_factor::{
-    config::{Vars, auth::DEVELOPMENT_JWT_SECRET},
+    config::{AuthConfig, AuthMode},
     domain::Timestamp,
 };
 
@@ -19,9 +19,6 @@ pub enum MintError {
     /// The service trusts somebody else's tokens.
     #[error("AUTH_MODE: tokens can be minted only in hs256 mode, where this service knows the secret")]
     NotOurs,
-    /// There is no secret to sign with, and none is built in outside development.
-    #[error("AUTH_JWT_SECRET: not set, and only APP_ENV=development has a built-in one")]
-    NoSecret,
     /// The library refuses to sign.
     #[error("the token cannot be signed")]
     Unsigned,
@@ -37,22 +34,20 @@ pub struct TokenMint {
 }
 
 impl TokenMint {
-    /// A mint for the service that these settings configure.
+    /// A mint for the service that checks tokens so.
     ///
     /// # Errors
-    /// When the service checks tokens with keys that are not known here.
-    pub fn new(vars: &Vars) -> Result<Self, MintError> {
-        if vars.get("AUTH_MODE").is_some_and(|mode| mode != "hs256") {
-            return Err(MintError::NotOurs);
+    /// When it checks them with keys that only their issuer has.
+    pub fn new(config: &AuthConfig) -> Result<Self, MintError> {
+        match &config.mode {
+            AuthMode::Hs256 { secret } => Ok(Self {
+                secret: secret.clone(),
+                user_claim: config.user_claim.clone(),
+                issuer: config.issuer.clone(),
+                audience: config.audience.clone(),
+            }),
+            AuthMode::Jwks { .. } | AuthMode::Gateway => Err(MintError::NotOurs),
         }
-        let development = || vars.get("APP_ENV").is_none_or(|env| env == "development");
-        let built_in = || development().then(|| SecretString::from(DEVELOPMENT_JWT_SECRET));
-        Ok(Self {
-            secret: vars.secret("AUTH_JWT_SECRET").or_else(built_in).ok_or(MintError::NoSecret)?,
-            user_claim: vars.get("AUTH_USER_CLAIM").unwrap_or("sub").to_owned(),
-            issuer: vars.get("AUTH_ISSUER").map(str::to_owned),
-            audience: vars.get("AUTH_AUDIENCE").map(str::to_owned),
-        })
     }
 
     /// A token for `user`, valid from `now` for `life`.

@@ -1,9 +1,11 @@
 //! What `make run` prints: where everything is, a token, and commands that work when pasted.
 
-use crate::{stack::Stack, token::MintError};
+use std::fmt::Display;
+
+use crate::stack::Stack;
 
 /// The text for a stack that has just started. `token` is a token for the user `alice`, or why there is none.
-pub fn text(stack: &Stack, token: Result<&str, MintError>) -> String {
+pub fn text(stack: &Stack, token: Result<&str, &impl Display>) -> String {
     let url = stack.server.url();
     let mut text = format!("\nSMS two-factor authentication, for development\n\n  service   {url}/api/v1/auth/2fa/\n");
     let mut line = |line: String| text.extend([&line, "\n"]);
