@@ -1,1 +1,10 @@
-//! x
+//! The local stack: everything that runs the service on one machine. No function depends on it.
+
+pub mod database;
+mod gateway;
+pub mod server;
+pub mod settings;
+pub mod sms_inbox;
+pub mod stack;
+pub mod token;
+pub mod welcome;

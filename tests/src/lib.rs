@@ -1,1 +1,6 @@
-//! x
+//! What the tests run on: emulators of what surrounds the service.
+
+pub mod clock;
+pub mod dynamodb_proxy;
+pub mod rie;
+pub mod service;

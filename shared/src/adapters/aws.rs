@@ -196,11 +196,14 @@ impl HttpConnector for Transport {
             let request = reqwest::Request::try_from(request.map(Body::wrap)).map_err(connector_error)?;
             let answer = client.execute(request);
             let response = match read_timeout {
-                Some(limit) => tokio::time::timeout(limit, answer).await.map_err(|error| ConnectorError::timeout(error.into()))?,
+                Some(limit) => {
+                    tokio::time::timeout(limit, answer).await.map_err(|error| ConnectorError::timeout(error.into()))?
+                }
                 None => answer.await,
             };
             let response = http::Response::<Body>::from(response.map_err(connector_error)?);
-            HttpResponse::try_from(response.map(SdkBody::from_body_1_x)).map_err(|error| ConnectorError::other(error.into(), None))
+            HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
+                .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
 }

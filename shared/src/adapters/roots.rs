@@ -110,7 +110,9 @@ mod tests {
         for region in ["us-east-1", "eu-central-2", "ap-southeast-7", "mx-central-1", "il-central-1"] {
             assert!(is_commercial(region), "{region}");
         }
-        for region in ["cn-north-1", "us-gov-west-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "eusc-de-east-1", "local", ""] {
+        for region in
+            ["cn-north-1", "us-gov-west-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "eusc-de-east-1", "local", ""]
+        {
             assert!(!is_commercial(region), "{region}");
         }
     }

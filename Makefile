@@ -1,0 +1,86 @@
+# The commands of the project; `make` alone lists them.
+# run, test and check need Rust, make and a C compiler. What needs Python tools makes .venv first.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+# Where the emulator of `make watch` listens, and `make invoke` calls.
+WATCH_PORT ?= 9000
+# Whom `make token` is for.
+SUB ?= alice
+# What `make build` builds for: x86_64 or arm64.
+ARCH ?= x86_64
+
+VENV := .venv
+TOOLS := $(VENV)/.installed
+CARGO_LAMBDA := $(VENV)/bin/cargo-lambda lambda
+LOCAL := cargo run --quiet --package two-factor-local --
+# The functions that `cargo lambda` built last.
+BOOTSTRAPS := $(CURDIR)/target/lambda
+
+.PHONY: help run test check watch database invoke build fmt token events test-emulators smoke-watch clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Serve all three endpoints on an embedded DynamoDB (PORT=3000, DATA_DIR=…, SMS_INBOX=1)
+	cargo run --package two-factor-local -- serve
+
+test: ## Run every test that needs nothing but Rust
+	cargo test --workspace
+
+check: ## Check format, lints, docs and layering
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	cargo test --quiet --package two-factor-tests --test suite layering
+
+watch: $(TOOLS) ## Serve the functions under cargo lambda watch, the embedded DynamoDB beside it (WATCH_PORT=9000)
+	@# Built before, or the first requests would wait for the compiler longer than the emulator lets them.
+	@cargo build
+	@$(LOCAL) database -- $(CARGO_LAMBDA) watch --invoke-address 127.0.0.1 --invoke-port $(WATCH_PORT)
+
+database: ## Serve the embedded DynamoDB alone, for functions started by other means (DATABASE_PORT=8000)
+	@DATABASE_PORT=$${DATABASE_PORT:-8000} $(LOCAL) database
+
+invoke: $(TOOLS) ## Send each file of events/ to the functions that `make watch` runs
+	@for event in events/*.json; do \
+	  case $$event in \
+	    events/env.json) continue ;; \
+	    events/setup*) function=setup ;; \
+	    events/send-sms*) function=send-sms ;; \
+	    events/verify*) function=verify ;; \
+	    *) echo "$$event: no function takes it" >&2; exit 1 ;; \
+	  esac; \
+	  echo "$$event -> $$function"; \
+	  $(CARGO_LAMBDA) invoke $$function --invoke-address 127.0.0.1 --invoke-port $(WATCH_PORT) --data-file $$event || exit 1; \
+	done
+
+build: $(TOOLS) ## Build the functions for Lambda into target/lambda (ARCH=x86_64 or arm64)
+	$(CARGO_LAMBDA) build --release --$(subst _,-,$(ARCH))
+
+fmt: ## Format the code
+	cargo fmt --all
+
+token: ## Print a development token (SUB=alice)
+	@$(LOCAL) token '$(SUB)'
+
+events: ## Put a token that lasts until 2100 into every file of events/
+	@token=$$($(LOCAL) token alice 4102444800) && \
+	  sed -i.bak "s/Bearer [A-Za-z0-9._-]*/Bearer $$token/" events/*.json && rm events/*.bak
+
+test-emulators: $(TOOLS) build ## Send events/ to the release binaries in the Lambda runtime interface emulator
+	RIE="$$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-x86_64)" BOOTSTRAPS=$(BOOTSTRAPS) \
+	  cargo test --package two-factor-tests --test suite emulator -- --nocapture
+
+smoke-watch: $(TOOLS) ## Enroll through `make watch`, with curl
+	tests/watch.sh
+
+clean: ## Remove everything that was built or installed here
+	cargo clean
+	rm -rf $(VENV)
+
+$(TOOLS): requirements-dev.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@

@@ -1,0 +1,96 @@
+//! The settings of the local stack: the environment, and behind it the file `.env`.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use two_factor::config::{ConfigError, Vars};
+
+/// What the local stack is started with.
+#[derive(Clone)]
+pub struct Settings {
+    /// Every variable, for the service.
+    pub variables: BTreeMap<String, String>,
+    /// `PORT`: where the local server listens; 0 takes a free one. 3000 if unset.
+    pub port: u16,
+    /// `DATABASE_PORT`: where the embedded database listens; a free one if unset.
+    pub database_port: u16,
+    /// `DATA_DIR`: the folder that keeps the database; in memory if unset.
+    pub data_dir: Option<PathBuf>,
+    /// `SMS_INBOX=1`: whether text messages go to an inbox on this machine.
+    pub sms_inbox: bool,
+}
+
+impl Settings {
+    /// Settings from these environment variables and, where they say nothing, from the file `dotenv`, if there is one.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a variable of the local stack is wrong.
+    pub fn read(environment: impl IntoIterator<Item = (String, String)>, dotenv: &Path) -> Result<Self, ConfigError> {
+        let mut variables = read_dotenv(dotenv)?;
+        variables.extend(environment);
+        // The service's defaults, said aloud so that the database and whatever program is started beside it agree.
+        for (name, default) in [("APP_ENV", "development"), ("TABLE_NAME", "sms-2fa")] {
+            set_default(&mut variables, name, default);
+        }
+        let vars = Vars::new(variables.clone());
+        let sms_inbox = match vars.get("SMS_INBOX") {
+            None | Some("0") => false,
+            Some("1") => true,
+            Some(_) => return Err(ConfigError::new("SMS_INBOX", "must be 1 or 0")),
+        };
+        Ok(Self {
+            port: port(&vars, "PORT")?.unwrap_or(3000),
+            database_port: port(&vars, "DATABASE_PORT")?.unwrap_or(0),
+            data_dir: vars.get("DATA_DIR").map(PathBuf::from),
+            sms_inbox,
+            variables,
+        })
+    }
+
+    /// The variables as the service reads them.
+    pub fn vars(&self) -> Vars {
+        Vars::new(self.variables.clone())
+    }
+
+    /// Sets a variable that has no value yet.
+    pub(crate) fn set_default(&mut self, name: &str, value: &str) {
+        set_default(&mut self.variables, name, value);
+    }
+}
+
+fn set_default(variables: &mut BTreeMap<String, String>, name: &str, value: &str) {
+    let current = variables.entry(name.to_owned()).or_default();
+    if current.is_empty() {
+        value.clone_into(current);
+    }
+}
+
+fn port(vars: &Vars, name: &str) -> Result<Option<u16>, ConfigError> {
+    vars.parse(name).map_err(|_| ConfigError::new(name, "must be a port number, 0 to 65535"))
+}
+
+/// The variables of the file; none if there is no such file. The error names the line and does not repeat it: it may hold a
+/// secret.
+fn read_dotenv(file: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
+    let name = file.display().to_string();
+    let contents = match fs::read_to_string(file) {
+        Ok(contents) => contents,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(ConfigError::new(&name, format_args!("cannot be read: {error}"))),
+    };
+    dotenvy::from_read_iter(contents.as_bytes()).collect::<Result<_, _>>().map_err(|error| {
+        let at = match &error {
+            dotenvy::Error::LineParse(bad, _) => contents.lines().position(|line| line.contains(bad.trim())),
+            _ => None,
+        };
+        match at {
+            Some(index) => {
+                ConfigError::new(&name, format_args!("line {} is not NAME=value; quote a value with spaces", index + 1))
+            }
+            None => ConfigError::new(&name, "is not a list of NAME=value lines"),
+        }
+    })
+}

@@ -1,0 +1,123 @@
+//! The local stack in one piece: database, inbox, service and server, each started on what the one before it gave.
+
+use std::{io, net::Ipv4Addr, sync::Arc};
+
+use tokio::net::TcpListener;
+use two_factor::{
+    adapters::dynamodb::{
+        client,
+        table::{TableError, ensure_table},
+    },
+    app::{App, StartError},
+    config::{Config, ConfigError, Environment},
+};
+
+use crate::{
+    database::{EmbeddedDatabase, sdk_config},
+    server::{LocalServer, Options},
+    settings::Settings,
+    sms_inbox::{ReceivedMessage, SmsInbox},
+};
+
+/// Why the stack does not run. One line for a person, who can do something about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// A setting is wrong.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// The port is taken, or may not be used.
+    #[error("PORT: cannot listen on port {port}: {error}")]
+    Port {
+        /// The port of the setting.
+        port: u16,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The database does not start: its folder or its port cannot be used.
+    #[error("DATA_DIR or DATABASE_PORT: {0}")]
+    Database(io::Error),
+    /// The table cannot be made.
+    #[error("TABLE_NAME: {0}")]
+    Table(TableError),
+    /// The inbox does not start.
+    #[error("SMS_INBOX: cannot listen on this machine: {0}")]
+    Inbox(io::Error),
+    /// The service does not start.
+    #[error("{0}")]
+    App(#[from] StartError),
+}
+
+/// The running stack. It stops when it is dropped.
+#[derive(Debug)]
+pub struct Stack {
+    /// The three functions behind one port.
+    pub server: LocalServer,
+    /// The inbox, if `SMS_INBOX` asks for one.
+    pub inbox: Option<Arc<SmsInbox>>,
+    /// The embedded database; `None` if the settings name another one.
+    pub database: Option<EmbeddedDatabase>,
+}
+
+impl Stack {
+    /// Starts everything that the settings ask for; `announce` is called with each message that reaches the inbox.
+    ///
+    /// # Errors
+    /// With the first part that does not start.
+    pub async fn start(
+        mut settings: Settings,
+        announce: impl Fn(&ReceivedMessage) + Send + Sync + 'static,
+    ) -> Result<Self, StackError> {
+        let vars = settings.vars();
+        if vars.get("SECRET_ID").is_none() {
+            // Nothing can be missing that a secret would bring: say what is wrong before anything is started.
+            Config::from_vars(&vars)?;
+        }
+        let port = settings.port;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| StackError::Port { port, error })?;
+        let database = start_database(&mut settings).await?;
+        let inbox = if settings.sms_inbox { Some(Arc::new(start_inbox(&mut settings, announce).await?)) } else { None };
+        let vars = settings.vars();
+        let cors = vars.parse("APP_ENV")? == Some(Environment::Development);
+        let app = Arc::new(App::start(vars).await?);
+        let server = LocalServer::start(listener, app, Options { cors, inbox: inbox.clone() })
+            .map_err(|error| StackError::Port { port, error })?;
+        Ok(Self { server, inbox, database })
+    }
+}
+
+/// Starts the embedded database with its table and points the settings at it, unless they name another DynamoDB.
+///
+/// # Errors
+/// When the folder of `DATA_DIR` cannot be used, or the table cannot be made.
+pub async fn start_database(settings: &mut Settings) -> Result<Option<EmbeddedDatabase>, StackError> {
+    let vars = settings.vars();
+    if vars.get("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| vars.get("AWS_ENDPOINT_URL")).is_some() {
+        return Ok(None);
+    }
+    let database = EmbeddedDatabase::start(settings.data_dir.as_deref(), settings.database_port).map_err(StackError::Database)?;
+    let endpoint = database.endpoint();
+    let table = vars.get("TABLE_NAME").unwrap_or_default();
+    ensure_table(&client(&sdk_config(&endpoint)), table).await.map_err(StackError::Table)?;
+    settings.set_default("AWS_ENDPOINT_URL_DYNAMODB", &endpoint);
+    settings.set_default("AWS_REGION", "us-east-1");
+    settings.set_default("AWS_ACCESS_KEY_ID", "local");
+    settings.set_default("AWS_SECRET_ACCESS_KEY", "local");
+    Ok(Some(database))
+}
+
+/// Starts the inbox and makes Twilio, at the inbox's address, the one provider.
+async fn start_inbox(
+    settings: &mut Settings,
+    announce: impl Fn(&ReceivedMessage) + Send + Sync + 'static,
+) -> Result<SmsInbox, StackError> {
+    let inbox = SmsInbox::start(announce).await.map_err(StackError::Inbox)?;
+    let twilio = [
+        ("SMS_PROVIDERS", "twilio"),
+        ("TWILIO_BASE_URL", &*inbox.url()),
+        ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000000"),
+        ("TWILIO_AUTH_TOKEN", "the inbox takes any token"),
+        ("TWILIO_PHONE_NUMBER", "+15005550006"),
+    ];
+    settings.variables.extend(twilio.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    Ok(inbox)
+}

@@ -1,0 +1,244 @@
+//! The whole service for a test: the local server with its three functions, on the embedded database behind a proxy that counts
+//! and breaks calls, with a clock that the test moves and, if wanted, an inbox in the place of Twilio.
+#![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a test that cannot set up its tools has to stop")]
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use reqwest::{Method, header::HeaderMap};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use two_factor::{
+    adapters::{
+        dynamodb::{client, table::ensure_table},
+        http_client::public_client,
+        system::SystemRandom,
+    },
+    app::{App, Parts},
+    config::{Config, Vars},
+    ports::Clock,
+};
+use two_factor_local::{
+    database::{EmbeddedDatabase, sdk_config},
+    server::{LocalServer, Options},
+    sms_inbox::SmsInbox,
+    token::TokenMint,
+};
+
+use crate::{clock::ManualClock, dynamodb_proxy::Proxy};
+
+/// A number in the USA.
+pub const HOME: &str = "+14155551234";
+/// A number in the United Kingdom.
+pub const WORK: &str = "+447400123456";
+
+/// The running service.
+pub struct TestService {
+    /// Moves the service's time.
+    pub clock: Arc<ManualClock>,
+    /// Counts and breaks calls to storage.
+    pub storage: Proxy,
+    /// What was sent, where the service sends through Twilio.
+    pub inbox: Arc<SmsInbox>,
+    server: LocalServer,
+    mint: TokenMint,
+    http: reqwest::Client,
+    _database: EmbeddedDatabase,
+}
+
+impl TestService {
+    /// In development and without a provider: codes come in the answers.
+    pub async fn development(settings: &[(&str, &str)]) -> Self {
+        Self::start(settings, false).await
+    }
+
+    /// In production, sending through Twilio, which is an inbox.
+    pub async fn production(settings: &[(&str, &str)]) -> Self {
+        Self::start(settings, true).await
+    }
+
+    async fn start(settings: &[(&str, &str)], production: bool) -> Self {
+        let database = EmbeddedDatabase::start(None, 0).expect("the embedded database starts");
+        ensure_table(&client(&sdk_config(&database.endpoint())), "sms-2fa").await.expect("the table is made");
+        let storage = Proxy::start(&database.endpoint());
+        let inbox = Arc::new(SmsInbox::start(|_| {}).await.expect("the inbox starts"));
+        let (storage_url, inbox_url) = (storage.endpoint(), inbox.url());
+        let mut variables = BTreeMap::from([
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &*storage_url),
+            ("APP_ENV", if production { "production" } else { "development" }),
+        ]);
+        if production {
+            variables.extend([
+                ("CODE_PEPPER", "a pepper for tests, which has 32 bytes or more"),
+                ("AUTH_JWT_SECRET", "a token secret for tests, which has 32 bytes"),
+                ("TWILIO_BASE_URL", &*inbox_url),
+                ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef"),
+                ("TWILIO_AUTH_TOKEN", "0123456789abcdef0123456789abcdef"),
+                ("TWILIO_PHONE_NUMBER", "+15005550006"),
+            ]);
+        }
+        variables.extend(settings.iter().copied());
+        let vars = Vars::new(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let clock = ManualClock::new();
+        let mint = TokenMint::new(&Config::from_vars(&vars).expect("the settings are right").auth).expect("tokens can be minted");
+        let parts = Parts { clock: Arc::clone(&clock) as Arc<dyn Clock>, random: Arc::new(SystemRandom) };
+        let app = App::start_with(vars, parts).await.unwrap_or_else(|error| panic!("the service starts: {error}"));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
+        let server = LocalServer::start(listener, Arc::new(app), Options::default()).expect("the server starts");
+        Self {
+            clock,
+            storage,
+            inbox,
+            server,
+            mint,
+            http: public_client(&Vars::default()).expect("a client can be built"),
+            _database: database,
+        }
+    }
+
+    /// A client of the user with this identifier.
+    pub fn user(&self, id: &str) -> User<'_> {
+        let token = self.mint.mint(id, self.clock.now(), Duration::from_hours(1_000_000)).expect("a token can be minted");
+        User { service: self, token }
+    }
+
+    /// Where an endpoint of the API is: `setup`, `send-sms` or `verify`.
+    pub fn url(&self, endpoint: &str) -> String {
+        format!("{}/api/v1/auth/2fa/{endpoint}/", self.server.url())
+    }
+
+    /// Sends a request as it is.
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
+        let response = request.send().await.expect("the server answers");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.expect("the answer is whole");
+        Reply { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+    }
+
+    /// A request to build on.
+    pub fn request(&self, method: Method, url: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, url)
+    }
+
+    /// The code in the text message that was sent last.
+    pub fn last_code(&self) -> String {
+        let messages = self.inbox.received();
+        let message = messages.last().expect("a message was sent");
+        message.body().chars().take(6).collect()
+    }
+}
+
+/// One user's client.
+#[derive(Clone)]
+pub struct User<'a> {
+    service: &'a TestService,
+    token: String,
+}
+
+impl User<'_> {
+    /// Calls an endpoint with this JSON body, or none if it is null.
+    pub async fn call(&self, method: Method, endpoint: &str, body: Value) -> Reply {
+        let request = self.service.request(method, &self.service.url(endpoint)).bearer_auth(&self.token);
+        let request = if body.is_null() { request } else { request.json(&body) };
+        self.service.send(request).await
+    }
+
+    /// POST setup.
+    pub async fn setup(&self, phone: &str) -> Reply {
+        self.call(Method::POST, "setup", json!({"method": "sms", "phone_number": phone})).await
+    }
+
+    /// POST setup with a proof.
+    pub async fn replace(&self, phone: &str, code: &str) -> Reply {
+        self.call(Method::POST, "setup", json!({"method": "sms", "phone_number": phone, "code": code})).await
+    }
+
+    /// POST send-sms.
+    pub async fn send_sms(&self) -> Reply {
+        self.call(Method::POST, "send-sms", json!({})).await
+    }
+
+    /// POST verify.
+    pub async fn verify(&self, code: &str) -> Reply {
+        self.call(Method::POST, "verify", json!({"code": code})).await
+    }
+
+    /// GET setup.
+    pub async fn status(&self) -> Reply {
+        self.call(Method::GET, "setup", Value::Null).await
+    }
+
+    /// DELETE setup with a proof.
+    pub async fn disable(&self, code: &str) -> Reply {
+        self.call(Method::DELETE, "setup", json!({"code": code})).await
+    }
+
+    /// Enrolls `phone` in development and hands out the backup codes.
+    pub async fn enroll(&self, phone: &str) -> Vec<String> {
+        let sent = self.setup(phone).await.expect(200);
+        let code = match sent.body.get("warning") {
+            Some(_) => sent.development_code(),
+            None => self.service.last_code(),
+        };
+        self.verify(&code).await.expect(200).backup_codes()
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body; a string if it is no JSON.
+    pub body: Value,
+}
+
+impl Reply {
+    /// This answer, which must have this status.
+    #[track_caller]
+    #[must_use]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.body);
+        self
+    }
+
+    /// This answer, which must be this problem.
+    #[track_caller]
+    pub fn expect_problem(self, status: u16, code: &str) -> Self {
+        assert_eq!((self.status, self.problem()), (status, code), "{}", self.body);
+        self
+    }
+
+    /// The code of the problem; empty if it is none.
+    pub fn problem(&self) -> &str {
+        self.body.get("code").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// A header's value; empty if it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The code that development puts into the warning.
+    #[track_caller]
+    pub fn development_code(&self) -> String {
+        let warning = self.body.get("warning").and_then(Value::as_str).expect("an answer of development has a warning");
+        warning.rsplit(' ').next().unwrap_or_default().to_owned()
+    }
+
+    /// The backup codes that are shown.
+    #[track_caller]
+    pub fn backup_codes(&self) -> Vec<String> {
+        let codes = self.body.get("backup_codes").and_then(Value::as_array).expect("backup codes are shown");
+        codes.iter().filter_map(|code| code.as_str().map(str::to_owned)).collect()
+    }
+}
+
+/// A code that is not this one.
+pub fn wrong(code: &str) -> &'static str {
+    if code == "000000" { "111111" } else { "000000" }
+}
