@@ -145,6 +145,18 @@ impl User<'_> {
         self.service.send(request).await
     }
 
+    /// The user's token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The same call with a client that claims to come from another address.
+    pub async fn call_from(&self, address: &str, method: Method, endpoint: &str, body: Value) -> Reply {
+        let request = self.service.request(method, &self.service.url(endpoint)).bearer_auth(&self.token);
+        let forged = request.header("x-forwarded-for", address).header("forwarded", format!("for={address}"));
+        self.service.send(forged.json(&body)).await
+    }
+
     /// POST setup.
     pub async fn setup(&self, phone: &str) -> Reply {
         self.call(Method::POST, "setup", json!({"method": "sms", "phone_number": phone})).await
@@ -200,7 +212,7 @@ pub struct Reply {
 impl Reply {
     /// This answer, which must have this status.
     #[track_caller]
-    #[must_use]
+    #[expect(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "it is called for the check")]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.body);
         self
@@ -208,9 +220,8 @@ impl Reply {
 
     /// This answer, which must be this problem.
     #[track_caller]
-    pub fn expect_problem(self, status: u16, code: &str) -> Self {
+    pub fn expect_problem(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.problem()), (status, code), "{}", self.body);
-        self
     }
 
     /// The code of the problem; empty if it is none.

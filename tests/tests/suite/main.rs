@@ -1,7 +1,10 @@
 //! The one integration binary: a module a feature, names that are sentences.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod budget;
 mod emulator;
+mod journeys;
 mod layering;
+mod outages;
 mod providers;
 mod races;

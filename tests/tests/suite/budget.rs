@@ -1,0 +1,72 @@
+//! What a request costs, counted at the wire: two DynamoDB calls and at most one text message on the happy path.
+
+use two_factor_tests::service::{HOME, TestService, WORK, wrong};
+
+const HAPPY: [&str; 2] = ["BatchGetItem", "TransactWriteItems"];
+
+/// The DynamoDB calls since the last look. The request that opens the connection in the init phase is none: it names no operation.
+fn calls(service: &TestService) -> Vec<String> {
+    let operations = service.storage.take_calls().into_iter().map(|call| call.operation);
+    operations.filter(|operation| !operation.is_empty()).collect()
+}
+
+#[tokio::test]
+async fn each_endpoint_makes_two_dynamodb_calls_on_its_happy_path() {
+    let service = TestService::production(&[("SMS_COOLDOWN_SECONDS", "0")]).await;
+    let alice = service.user("alice");
+    let starting = calls(&service);
+    assert!(starting.is_empty(), "nothing is read before the first request: {starting:?}");
+
+    alice.setup(HOME).await.expect(200);
+    assert_eq!(calls(&service), HAPPY, "setup");
+    alice.send_sms().await.expect(200);
+    assert_eq!(calls(&service), HAPPY, "a code again");
+    let backup_codes = alice.verify(&service.last_code()).await.expect(200).backup_codes();
+    assert_eq!(calls(&service), HAPPY, "turning 2FA on");
+    alice.send_sms().await.expect(200);
+    assert_eq!(calls(&service), HAPPY, "a code to sign in");
+    alice.verify(&service.last_code()).await.expect(200);
+    assert_eq!(calls(&service), HAPPY, "signing in");
+    alice.verify(&backup_codes[0]).await.expect(200);
+    assert_eq!(calls(&service), HAPPY, "signing in with a backup code");
+    assert_eq!(service.inbox.received().len(), 3, "one text message a send");
+    alice.status().await.expect(200);
+    assert_eq!(calls(&service), HAPPY[..1], "status");
+    alice.replace(WORK, &backup_codes[1]).await.expect(200);
+    assert_eq!(calls(&service), HAPPY, "replacing");
+    alice.disable(&backup_codes[2]).await.expect(200);
+    assert_eq!(calls(&service), HAPPY, "turning 2FA off");
+}
+
+#[tokio::test]
+async fn a_refusal_costs_one_read_and_one_record() {
+    let service = TestService::development(&[]).await;
+    let alice = service.user("alice");
+    let code = alice.setup(HOME).await.expect(200).development_code();
+    calls(&service);
+    alice.verify(wrong(&code)).await.expect_problem(400, "invalid_code");
+    assert_eq!(calls(&service), HAPPY, "a wrong guess is counted");
+    alice.send_sms().await.expect_problem(429, "rate_limited");
+    assert_eq!(calls(&service), ["BatchGetItem", "PutItem"], "a refusal without a change is recorded");
+}
+
+#[tokio::test]
+async fn what_is_refused_at_the_edge_costs_no_call() {
+    let service = TestService::development(&[]).await;
+    let alice = service.user("alice");
+    alice.setup("+442079460000").await.expect_problem(400, "phone_number_not_allowed");
+    alice.verify("12345").await.expect_problem(400, "invalid_request");
+    assert_eq!(calls(&service), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_send_whose_lease_is_taken_reads_the_window_and_takes_another() {
+    let service = TestService::development(&[("SMS_COOLDOWN_SECONDS", "0")]).await;
+    let (alice, bob) = (service.user("alice"), service.user("bob"));
+    alice.setup(HOME).await.expect(200);
+    bob.setup(HOME).await.expect(200);
+    calls(&service);
+    // Alice knows of her own lease, the first; the second one is Bob's.
+    alice.send_sms().await.expect(200);
+    assert_eq!(calls(&service), [HAPPY, HAPPY].concat());
+}

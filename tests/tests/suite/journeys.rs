@@ -1,0 +1,240 @@
+//! What a user lives through, from the first number to the last code, over HTTP.
+
+use serde_json::{Value, json};
+use two_factor_tests::service::{HOME, TestService, WORK, wrong};
+
+use reqwest::Method;
+
+#[tokio::test]
+async fn a_number_is_enrolled_and_signs_in_and_is_turned_off() {
+    let service = TestService::development(&[]).await;
+    let alice = service.user("alice");
+    let nothing = json!({
+        "enabled": false, "method": null, "phone_number_masked": null, "enabled_at": null, "backup_codes_remaining": 0, "pending": false
+    });
+    assert_eq!(alice.status().await.expect(200).body, nothing);
+
+    let sent = alice.setup(HOME).await.expect(200);
+    let code = sent.development_code();
+    let expected = json!({
+        "method": "sms", "phone_number_masked": "+1****1234", "expires_in": 300, "resend_in": 30, "sends_remaining": 4,
+        "warning": format!("SMS service not configured. For development, use code: {code}"),
+    });
+    assert_eq!(sent.body, expected);
+    for (name, value) in
+        [("content-type", "application/json"), ("cache-control", "no-store"), ("x-content-type-options", "nosniff")]
+    {
+        assert_eq!(sent.header(name), value);
+    }
+    assert!(!sent.header("x-request-id").is_empty());
+    let status = alice.status().await.expect(200).body;
+    assert_eq!((&status["enabled"], &status["pending"]), (&json!(false), &json!(true)));
+    assert_eq!(status["pending_phone_number_masked"], "+1****1234");
+
+    let verified = alice.verify(&format!(" {}-{} ", &code[..3], &code[3..])).await.expect(200);
+    assert_eq!(
+        (&verified.body["verified"], &verified.body["enabled"], &verified.body["method"], &verified.body["phone_number_masked"]),
+        (&json!(true), &json!(true), &json!("sms"), &json!("+1****1234"))
+    );
+    let backup_codes = verified.backup_codes();
+    assert_eq!(backup_codes.len(), 10);
+    let expected = json!({
+        "enabled": true, "method": "sms", "phone_number_masked": "+1****1234", "enabled_at": "2027-01-01T00:00:00Z",
+        "backup_codes_remaining": 10, "pending": false
+    });
+    assert_eq!(alice.status().await.expect(200).body, expected);
+
+    service.clock.pass(30);
+    let code = alice.send_sms().await.expect(200).development_code();
+    assert_eq!(alice.verify(&code).await.expect(200).body, json!({"verified": true, "enabled": true, "method": "sms"}));
+    let expected = json!({"verified": true, "enabled": true, "method": "backup_code", "backup_codes_remaining": 9});
+    assert_eq!(alice.verify(&backup_codes[0]).await.expect(200).body, expected);
+
+    assert_eq!(alice.disable(&backup_codes[1]).await.expect(200).body, json!({"enabled": false}));
+    assert_eq!(alice.status().await.expect(200).body, nothing);
+    alice.disable(&backup_codes[2]).await.expect_problem(409, "not_enabled");
+}
+
+#[tokio::test]
+async fn a_number_is_replaced_with_a_proof_and_the_old_one_is_told_s16_s18() {
+    let service = TestService::production(&[("SMS_COOLDOWN_SECONDS", "0"), ("WEBOTP_DOMAIN", "example.com")]).await;
+    let alice = service.user("alice");
+    alice.enroll(HOME).await;
+    alice.setup(HOME).await.expect_problem(409, "already_enabled");
+    alice.setup(WORK).await.expect_problem(403, "verification_required");
+    assert_eq!(service.inbox.received().len(), 1, "nothing was sent");
+
+    alice.send_sms().await.expect(200);
+    let sent = alice.replace(WORK, &service.last_code()).await.expect(200);
+    assert_eq!(sent.body["phone_number_masked"], "+44****3456");
+    assert_eq!(sent.body.get("warning"), None, "S22: a code leaves by SMS only");
+    let code = service.last_code();
+    let message = service.inbox.received().last().cloned().unwrap();
+    assert_eq!(message.to(), WORK);
+    assert_eq!(
+        message.body(),
+        format!(
+            "{code} is your CODITECT code to change your phone number. It expires in 5 minutes. Never share it.\n@example.com #{code}"
+        )
+    );
+
+    let verified = alice.verify(&code).await.expect(200);
+    assert_eq!((verified.body["phone_number_masked"].clone(), verified.backup_codes().len()), (json!("+44****3456"), 10));
+    let notice = service.inbox.received().last().cloned().unwrap();
+    assert_eq!(notice.to(), HOME);
+    assert_eq!(
+        notice.body(),
+        "CODITECT: Your two-factor phone number was changed. If this was not you, contact support at once."
+    );
+
+    alice.send_sms().await.expect(200);
+    assert_eq!(service.inbox.received().last().unwrap().to(), WORK);
+    alice.disable(&service.last_code()).await.expect(200);
+    let notice = service.inbox.received().last().cloned().unwrap();
+    assert_eq!((notice.to(), notice.body().contains("turned off")), (WORK, true));
+}
+
+#[tokio::test]
+async fn signing_in_does_not_depend_on_an_unfinished_replacement() {
+    let service = TestService::production(&[("SMS_COOLDOWN_SECONDS", "0")]).await;
+    let alice = service.user("alice");
+    let backup_codes = alice.enroll(HOME).await;
+    alice.replace(WORK, &backup_codes[0]).await.expect(200);
+    assert_eq!(alice.status().await.body["pending_phone_number_masked"], "+44****3456");
+    alice.send_sms().await.expect(200);
+    assert_eq!(service.inbox.received().last().unwrap().to(), HOME);
+    alice.verify(&service.last_code()).await.expect(200);
+    alice.call(Method::POST, "send-sms", json!({"pending": true})).await.expect(200);
+    assert_eq!(service.inbox.received().last().unwrap().to(), WORK);
+    alice.verify(&service.last_code()).await.expect(200);
+    assert_eq!(alice.status().await.body["phone_number_masked"], "+44****3456");
+}
+
+#[tokio::test]
+async fn limits_say_how_long_they_last() {
+    let service = TestService::development(&[]).await;
+    let alice = service.user("alice");
+    alice.setup(HOME).await.expect(200);
+    let refused = alice.send_sms().await;
+    refused.expect_problem(429, "rate_limited");
+    assert_eq!((refused.header("retry-after"), &refused.body["retry_after"]), ("30", &json!(30)));
+    for _ in 0..4 {
+        service.clock.pass(30);
+        alice.send_sms().await.expect(200);
+    }
+    service.clock.pass(30);
+    let refused = alice.send_sms().await;
+    refused.expect_problem(429, "rate_limited");
+    assert_eq!(refused.header("retry-after"), "3450");
+    assert_eq!(refused.header("ratelimit-policy"), r#""user";q=5;w=3600"#);
+    assert_eq!(refused.header("ratelimit"), r#""user";r=0;t=3450"#);
+
+    let bob = service.user("bob");
+    bob.setup(HOME).await.expect_problem(429, "rate_limited");
+    bob.setup(WORK).await.expect(200);
+}
+
+#[tokio::test]
+async fn one_address_sends_only_so_much_whoever_it_says_it_is_s13() {
+    let service = TestService::development(&[("SMS_MAX_PER_IP", "3")]).await;
+    let phones = [HOME, WORK, "+14155551235", "+14155551236"];
+    for (number, phone) in phones.iter().enumerate() {
+        let user = service.user(&format!("user-{number}"));
+        let body = json!({"method": "sms", "phone_number": phone});
+        let reply = user.call_from(&format!("203.0.113.{number}"), Method::POST, "setup", body).await;
+        match number {
+            0..3 => assert_eq!(reply.status, 200, "{}", reply.body),
+            _ => {
+                reply.expect_problem(429, "rate_limited");
+                assert_eq!(reply.header("ratelimit-policy"), r#""address";q=3;w=3600"#);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn codes_expire_by_our_clock_and_enrollments_lapse_s2() {
+    let service = TestService::development(&[]).await;
+    let alice = service.user("alice");
+    let code = alice.setup(HOME).await.expect(200).development_code();
+    service.clock.pass(300);
+    alice.verify(&code).await.expect_problem(400, "code_expired");
+    service.clock.pass(3300);
+    alice.verify(&code).await.expect_problem(409, "no_pending_verification");
+    alice.send_sms().await.expect_problem(409, "no_pending_verification");
+    assert_eq!(alice.status().await.body["pending"], false);
+}
+
+#[tokio::test]
+async fn locked_and_right_looks_like_locked_and_wrong_s8_s10() {
+    let service =
+        TestService::development(&[("LOCK_AFTER_FAILURES", "3"), ("CODE_TTL_SECONDS", "600"), ("LOCK_SECONDS", "60")]).await;
+    let alice = service.user("alice");
+    let code = alice.setup(HOME).await.expect(200).development_code();
+    for left in [2, 1, 0] {
+        let refused = alice.verify(wrong(&code)).await;
+        refused.expect_problem(400, "invalid_code");
+        assert_eq!(refused.body["attempts_remaining"], left);
+    }
+    let (right, wrong) = (alice.verify(&code).await, alice.verify(wrong(&code)).await);
+    right.expect_problem(429, "locked");
+    assert_eq!((right.header("retry-after"), &right.body["retry_after"]), ("60", &json!(60)));
+    let without_id = |mut body: Value| {
+        body.as_object_mut().unwrap().remove("request_id");
+        body
+    };
+    assert_eq!(without_id(right.body), without_id(wrong.body));
+    service.clock.pass(60);
+    alice.verify(&code).await.expect(200);
+}
+
+#[tokio::test]
+async fn one_users_code_is_nothing_to_another_s4() {
+    let service = TestService::development(&[]).await;
+    let (alice, bob) = (service.user("alice"), service.user("bob"));
+    let hers = alice.setup(HOME).await.expect(200).development_code();
+    let his = bob.setup(WORK).await.expect(200).development_code();
+    if hers != his {
+        bob.verify(&hers).await.expect_problem(400, "invalid_code");
+        alice.verify(&his).await.expect_problem(400, "invalid_code");
+    }
+    service.user("carol").verify(&hers).await.expect_problem(409, "no_pending_verification");
+    alice.verify(&hers).await.expect(200);
+    bob.verify(&his).await.expect(200);
+}
+
+#[tokio::test]
+async fn backup_codes_are_made_anew_only_with_a_proof_s16() {
+    let service = TestService::development(&[]).await;
+    let alice = service.user("alice");
+    let old = alice.enroll(HOME).await;
+    let body = json!({"code": old[0], "regenerate_backup_codes": true});
+    let new = alice.call(Method::POST, "verify", body).await.expect(200);
+    assert_eq!(new.body["backup_codes_remaining"], 10);
+    alice.verify(&old[1]).await.expect_problem(400, "invalid_code");
+    alice.verify(&new.backup_codes()[0]).await.expect(200);
+}
+
+#[tokio::test]
+async fn without_a_provider_production_sends_nothing_and_shows_nothing_s22() {
+    let service =
+        TestService::production(&[("TWILIO_ACCOUNT_SID", ""), ("TWILIO_AUTH_TOKEN", ""), ("TWILIO_PHONE_NUMBER", "")]).await;
+    let alice = service.user("alice");
+    let refused = alice.setup(HOME).await;
+    refused.expect_problem(503, "sms_not_configured");
+    assert!(!refused.header("retry-after").is_empty());
+    assert!(!refused.body.to_string().contains("warning"));
+    assert_eq!(alice.status().await.body["pending"], false, "nothing was reserved");
+}
+
+#[tokio::test]
+async fn a_user_id_in_body_query_or_header_changes_nothing_s20() {
+    let service = TestService::development(&[]).await;
+    let alice = service.user("alice");
+    let body = json!({"method": "sms", "phone_number": HOME, "user_id": "bob", "sub": "bob"});
+    let url = format!("{}?user_id=bob&sub=bob", service.url("setup"));
+    let request = service.request(Method::POST, &url).bearer_auth(alice.token()).header("x-user-id", "bob").json(&body);
+    service.send(request).await.expect(200);
+    assert_eq!(alice.status().await.body["pending"], true);
+    assert_eq!(service.user("bob").status().await.body["pending"], false);
+}
