@@ -1,1 +1,3 @@
-//! x
+//! The local stack: what stands in for the cloud while developing and testing.
+
+pub mod database;

@@ -1,1 +1,3 @@
-//! x
+//! Tools of the tests: what stands between the service and the world, and can be told to misbehave.
+
+pub mod dynamodb_proxy;

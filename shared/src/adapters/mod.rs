@@ -1,6 +1,7 @@
 //! The ports' implementations: everything that talks to a network, a clock or the operating system.
 
 pub mod aws;
+pub mod dynamodb;
 pub mod http_client;
 pub mod jwks;
 pub mod roots;

@@ -1,0 +1,97 @@
+//! The embedded database: DynamoDB's protocol over a file or memory, in this process, spoken to over loopback as any other.
+
+use std::{
+    fs, io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+    thread::{self, JoinHandle},
+};
+
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_types::SdkConfig;
+use dynoxide::Database;
+use tokio::{runtime, sync::oneshot};
+
+/// The file within the data folder.
+const FILE: &str = "dynamodb.sqlite";
+
+/// A running database. It stops when this is dropped.
+///
+/// It runs on a thread of its own: each request blocks the thread that it runs on, and all of them wait for one lock anyway.
+#[derive(Debug)]
+pub struct EmbeddedDatabase {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl EmbeddedDatabase {
+    /// Opens the database in the folder `data`, which is created if need be, or in memory, and serves it on `port` of the
+    /// loopback interface; 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the folder cannot be written, its database cannot be opened, or the port is taken; the message names which.
+    pub fn start(data: Option<&Path>, port: u16) -> io::Result<Self> {
+        let database = open(data)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+            .map_err(|error| io::Error::new(error.kind(), format!("port {port} cannot be listened on: {error}")))?;
+        let address = listener.local_addr()?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = thread::Builder::new().name("dynamodb".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
+                    tokio::select! {
+                        () = dynoxide::server::serve_on(listener, database) => {}
+                        _ = stopped => {}
+                    }
+                }
+            });
+        })?;
+        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where it is served: `http://127.0.0.1:PORT`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for EmbeddedDatabase {
+    /// Returns when the connections are closed and the file is.
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It has nothing to return; that it panicked was printed when it did.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn open(data: Option<&Path>) -> io::Result<Database> {
+    let Some(folder) = data else {
+        return Database::memory().map_err(io::Error::other);
+    };
+    let file = folder.join(FILE);
+    let unusable = |kind, error: &dyn std::fmt::Display| {
+        io::Error::new(kind, format!("no database can be kept in {}: {error}", folder.display()))
+    };
+    fs::create_dir_all(folder).map_err(|error| unusable(error.kind(), &error))?;
+    // Opened for writing once before, because the library falls back to reading where it may not write.
+    fs::OpenOptions::new().create(true).append(true).open(&file).map_err(|error| unusable(error.kind(), &error))?;
+    let path = file.to_str().ok_or_else(|| unusable(io::ErrorKind::InvalidInput, &"the path is not UTF-8"))?;
+    Database::new(path).map_err(|error| unusable(io::ErrorKind::Other, &error))
+}
+
+/// The settings of an SDK that speaks to local services at `endpoint`, over plain HTTP and with credentials that nobody checks.
+pub fn sdk_config(endpoint: &str) -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "local");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .endpoint_url(endpoint)
+        .build()
+}

@@ -1,0 +1,126 @@
+//! Every key string of the table. No code and no clear phone number or address is ever part of one.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::{
+    domain::{Pepper, PhoneNumber, Timestamp, UserId},
+    ports::WindowSubject,
+};
+
+/// The partition key's name.
+pub const PK: &str = "pk";
+
+/// The sort key's name.
+pub const SK: &str = "sk";
+
+/// The name of the attribute that tells DynamoDB when an item may go, in seconds since the Unix epoch.
+pub const TTL: &str = "ttl";
+
+/// What the sort keys of audit records begin with.
+pub(super) const AUDIT_PREFIX: &str = "AUDIT#";
+
+/// The key of one item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) pk: String,
+    pub(super) sk: String,
+}
+
+impl Key {
+    /// A user's account.
+    pub(super) fn account(user: &UserId) -> Self {
+        Self { pk: user_partition(user), sk: "ACCOUNT".to_owned() }
+    }
+
+    /// One record of a user's audit trail. Keys sort as the records happened; within a millisecond by `nonce`.
+    pub(super) fn audit(user: &UserId, at: Timestamp, nonce: u64) -> Self {
+        let moment = at.to_rfc3339();
+        let moment = moment.trim_end_matches('Z');
+        let millisecond = at.as_millis() % 1000;
+        Self { pk: user_partition(user), sk: format!("{AUDIT_PREFIX}{moment}.{millisecond:03}Z#{nonce:016x}") }
+    }
+
+    /// The window of a subject.
+    pub(super) fn window(pepper: &Pepper, subject: &WindowSubject) -> Self {
+        match subject {
+            WindowSubject::Phone(phone) => Self::phone_window(pepper, phone),
+            WindowSubject::Address(address) => Self::address_window(pepper, *address),
+        }
+    }
+
+    /// The window of a phone number.
+    pub(super) fn phone_window(pepper: &Pepper, phone: &PhoneNumber) -> Self {
+        Self { pk: format!("PHONE#{}", pepper.pseudonym("phone", phone.as_e164())), sk: "SENDS".to_owned() }
+    }
+
+    /// The window of a source address. Whoever has one IPv6 address has its whole /64, so that is what counts; an IPv4 address
+    /// mapped into IPv6 is the IPv4 address.
+    pub(super) fn address_window(pepper: &Pepper, address: IpAddr) -> Self {
+        let counted = match address.to_canonical() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => {
+                let network = Ipv6Addr::from_bits(address.to_bits() >> 64 << 64);
+                format!("{network}/64")
+            }
+        };
+        Self { pk: format!("IP#{}", pepper.pseudonym("address", &counted)), sk: "SENDS".to_owned() }
+    }
+
+    /// The two attributes that name the item.
+    pub(super) fn attributes(&self) -> HashMap<String, AttributeValue> {
+        HashMap::from([(PK.to_owned(), AttributeValue::S(self.pk.clone())), (SK.to_owned(), AttributeValue::S(self.sk.clone()))])
+    }
+}
+
+/// The partition that holds all that belongs to a user.
+pub(super) fn user_partition(user: &UserId) -> String {
+    format!("USER#{user}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_window_key_shows_its_subject_s6() {
+        let pepper = Pepper::new(&[1; 32]).unwrap();
+        let phone = crate::domain::phone_number::tests::number("+14155551234");
+        let key = Key::phone_window(&pepper, &phone);
+        assert!(key.pk.starts_with("PHONE#") && !key.pk.contains("5551234"), "{key:?}");
+        let key = Key::address_window(&pepper, "198.51.100.7".parse().unwrap());
+        assert!(key.pk.starts_with("IP#") && !key.pk.contains("198.51"), "{key:?}");
+        let other = Pepper::new(&[2; 32]).unwrap();
+        assert_ne!(Key::phone_window(&pepper, &phone), Key::phone_window(&other, &phone), "the pepper keys the name");
+    }
+
+    #[test]
+    fn an_ipv6_address_counts_by_its_64_prefix_and_a_mapped_one_as_ipv4_s11() {
+        let pepper = Pepper::new(&[1; 32]).unwrap();
+        let key = |address: &str| Key::address_window(&pepper, address.parse().unwrap());
+        assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
+        assert_eq!(key("::ffff:198.51.100.7"), key("198.51.100.7"));
+        assert_ne!(key("198.51.100.8"), key("198.51.100.7"));
+    }
+
+    #[test]
+    fn audit_keys_sort_by_time_then_nonce() {
+        let user = UserId::parse("alice").unwrap();
+        let key = |millis, nonce| Key::audit(&user, Timestamp::from_millis(millis), nonce).sk;
+        let sorted = [
+            key(999, u64::MAX),
+            key(1000, 0),
+            key(1001, 0),
+            key(1_767_323_045_006, 9),
+            key(1_767_323_045_006, 10),
+            key(1_767_323_045_010, 0),
+        ];
+        assert!(sorted.is_sorted(), "{sorted:?}");
+        assert_eq!(sorted[3], "AUDIT#2026-01-02T03:04:05.006Z#0000000000000009");
+    }
+}

@@ -1,0 +1,9 @@
+//! Storage in one DynamoDB table: [`DynamoStore`], and the [`table`] it expects.
+
+mod keys;
+mod records;
+mod store;
+pub mod table;
+
+pub use records::AuditEntry;
+pub use store::{DynamoStore, client};
