@@ -8,3 +8,4 @@ mod layering;
 mod outages;
 mod providers;
 mod races;
+mod store;

@@ -26,11 +26,11 @@ pub(super) const SCHEMA_ATTRIBUTE: &str = "schema";
 pub(super) const VERSION_ATTRIBUTE: &str = "version";
 
 /// How long the audit trail is kept.
-const AUDIT_RETENTION: Duration = Duration::from_secs(400 * 24 * 3600);
+const AUDIT_RETENTION: Duration = Duration::from_hours(400 * 24);
 
 /// How much longer than its last lease a window is kept: more than the clocks of two functions differ and than a commit takes,
 /// so that the later of two takings may set the earlier end without losing the other.
-const WINDOW_SLACK: Duration = Duration::from_secs(60);
+const WINDOW_SLACK: Duration = Duration::from_mins(1);
 
 /// What the attributes of leases are called; the lease's index follows.
 const LEASE_PREFIX: &str = "lease_";
@@ -70,7 +70,7 @@ impl From<&AccountRecord> for Item {
             ("backup_codes", list(&backup.digests, |digest| bytes(digest.as_bytes()))),
             ("backup_guesses", write_guesses(&backup.guesses)),
             ("sends", list(sends.iter(), write_send)),
-            ("notices", list(notices, moment)),
+            ("notices", list(notices, |at| moment(*at))),
         ])
     }
 }
@@ -108,7 +108,7 @@ fn write_sms(sms: &SmsFactor) -> AttributeValue {
     AttributeValue::M(item([
         ("state", text(state)),
         ("phone", optional(active, |active| write_phone(&active.phone))),
-        ("enabled_at", optional(active, |active| moment(&active.enabled_at))),
+        ("enabled_at", optional(active, |active| moment(active.enabled_at))),
     ]))
 }
 
@@ -125,7 +125,7 @@ fn read_sms(node: Node<'_>) -> Result<SmsFactor, RecordError> {
 
 fn write_pending(pending: &Pending) -> AttributeValue {
     let Pending { phone, expires_at } = pending;
-    AttributeValue::M(item([("phone", write_phone(phone)), ("expires_at", moment(expires_at))]))
+    AttributeValue::M(item([("phone", write_phone(phone)), ("expires_at", moment(*expires_at))]))
 }
 
 fn read_pending(node: Node<'_>) -> Result<Pending, RecordError> {
@@ -139,8 +139,8 @@ fn write_challenge(challenge: &Challenge) -> AttributeValue {
         ("purpose", text(purpose.as_str())),
         ("phone", write_phone(phone)),
         ("digest", bytes(digest.as_bytes())),
-        ("expires_at", moment(expires_at)),
-        ("wrong_guesses", number(wrong_guesses)),
+        ("expires_at", moment(*expires_at)),
+        ("wrong_guesses", number(*wrong_guesses)),
     ]))
 }
 
@@ -174,9 +174,9 @@ fn read_phone(node: Node<'_>) -> Result<PhoneNumber, RecordError> {
 fn write_guesses(guesses: &GuessCount) -> AttributeValue {
     let GuessCount { failures, last_failure, locked_until } = guesses;
     AttributeValue::M(item([
-        ("failures", number(failures)),
-        ("last_failure", optional(last_failure.as_ref(), moment)),
-        ("locked_until", optional(locked_until.as_ref(), moment)),
+        ("failures", number(*failures)),
+        ("last_failure", optional(*last_failure, moment)),
+        ("locked_until", optional(*locked_until, moment)),
     ]))
 }
 
@@ -192,9 +192,9 @@ fn write_send(send: &Send) -> AttributeValue {
     let Send { challenge, at, phone_lease, address_lease } = send;
     AttributeValue::M(item([
         ("challenge", bytes(challenge.as_bytes())),
-        ("at", moment(at)),
-        ("phone_lease", number(phone_lease)),
-        ("address_lease", optional(address_lease.as_ref(), number)),
+        ("at", moment(*at)),
+        ("phone_lease", number(*phone_lease)),
+        ("address_lease", optional(*address_lease, number)),
     ]))
 }
 
@@ -244,7 +244,7 @@ impl From<&AuditRecord> for Item {
         let AuditRecord { user: _, at, nonce: _, event, outcome, phone_masked, origin, details } = record;
         item([
             (SCHEMA_ATTRIBUTE, number(SCHEMA)),
-            ("at", moment(at)),
+            ("at", moment(*at)),
             ("event", text(event.as_str())),
             ("outcome", text(outcome.as_str())),
             ("phone", optional(phone_masked.as_deref(), text)),
@@ -307,12 +307,12 @@ fn text(text: &str) -> AttributeValue {
 }
 
 /// A number, as DynamoDB wants it.
-pub(super) fn number(number: impl ToString) -> AttributeValue {
-    AttributeValue::N(number.to_string())
+pub(super) fn number(number: impl Into<i128>) -> AttributeValue {
+    AttributeValue::N(number.into().to_string())
 }
 
 /// An instant: milliseconds since the Unix epoch.
-pub(super) fn moment(at: &Timestamp) -> AttributeValue {
+pub(super) fn moment(at: Timestamp) -> AttributeValue {
     number(at.as_millis())
 }
 
@@ -532,7 +532,7 @@ mod tests {
     #[test]
     fn another_schema_is_refused() {
         let record = AccountRecord { account: Account::default(), version: Version(1) };
-        for schema in [number(0), number(2), number("1.5"), text("1"), AttributeValue::Null(true)] {
+        for schema in [number(0), number(2), AttributeValue::N("1.5".to_owned()), text("1"), AttributeValue::Null(true)] {
             let mut item = Item::from(&record);
             item.insert(SCHEMA_ATTRIBUTE.to_owned(), schema.clone());
             assert_eq!(AccountRecord::try_from(item.clone()), Err(RecordError::UnknownSchema), "{schema:?}");

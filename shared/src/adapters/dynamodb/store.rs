@@ -2,7 +2,6 @@
 
 use std::{collections::HashMap, error::Error, iter, time::Duration};
 
-use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{
     Client,
     config::{self, retry::RetryConfig, timeout::TimeoutConfig},
@@ -10,6 +9,7 @@ use aws_sdk_dynamodb::{
     operation::{RequestId, transact_write_items::TransactWriteItemsError},
     types::{AttributeValue, CancellationReason, KeysAndAttributes, Put, TransactWriteItem, Update},
 };
+use aws_types::SdkConfig;
 use rand::{TryRng, rngs::SysRng};
 
 use super::{
@@ -28,13 +28,13 @@ use crate::{
 const LOAD_ROUNDS: u32 = 3;
 const LOAD_BACKOFF: Duration = Duration::from_millis(25);
 
-/// A DynamoDB client that gives up while its caller still has time to answer: three attempts of at most 1.5 seconds, 4 seconds
-/// in all. The region, credentials and HTTP client are those of `config`.
+/// A DynamoDB client that gives up while its caller still has time to answer: three attempts of at most a second, 3 seconds in
+/// all. The region, credentials and HTTP client are those of `config`.
 pub fn client(config: &SdkConfig) -> Client {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
-        .operation_attempt_timeout(Duration::from_millis(1500))
-        .operation_timeout(Duration::from_secs(4))
+        .operation_attempt_timeout(Duration::from_secs(1))
+        .operation_timeout(Duration::from_secs(3))
         .build();
     let retries = RetryConfig::standard()
         .with_max_attempts(3)
@@ -251,7 +251,7 @@ impl WindowUpdate {
             let free_since = i128::from(lease.taken_at.as_millis()) - i128::try_from(window.as_millis()).unwrap_or(i128::MAX);
             update = update
                 .expression_attribute_names(format!("#take{n}"), lease_attribute(lease.index))
-                .expression_attribute_values(format!(":take{n}"), moment(&lease.taken_at))
+                .expression_attribute_values(format!(":take{n}"), moment(lease.taken_at))
                 .expression_attribute_values(format!(":free{n}"), number(free_since));
             set.push(format!("#take{n} = :take{n}"));
             conditions.push(format!("(attribute_not_exists(#take{n}) OR #take{n} <= :free{n})"));
@@ -268,7 +268,7 @@ impl WindowUpdate {
         for (n, lease) in self.give_back.iter().enumerate() {
             update = update
                 .expression_attribute_names(format!("#back{n}"), lease_attribute(lease.index))
-                .expression_attribute_values(format!(":back{n}"), moment(&lease.taken_at));
+                .expression_attribute_values(format!(":back{n}"), moment(lease.taken_at));
             remove.push(format!("#back{n}"));
             conditions.push(format!("#back{n} = :back{n}"));
         }

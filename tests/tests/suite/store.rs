@@ -1,0 +1,634 @@
+//! The store, through the real SDK, on the embedded database; and what it does when that fails.
+
+use std::{collections::HashMap, net::IpAddr, time::Duration};
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use futures_util::future::join_all;
+use serde_json::json;
+use two_factor::{
+    adapters::dynamodb::{
+        DynamoStore, client,
+        table::{PK, SK, TTL, TableError, ensure_table},
+    },
+    domain::{
+        Account, AllowedCountries, AuditEvent, AuditOutcome, BackupCodes, Challenge, ChallengeId, Digest, GuessCount, Lease,
+        Leases, Pending, Pepper, PhoneNumber, Purpose, SendLog, SmsFactor, Timestamp, UserId, account::ActivePhone,
+        send_window::Send,
+    },
+    ports::{
+        AuditRecord, Commit, CommitError, LeaseChange, LoadRequest, Origin, Snapshot, Store, StoreUnavailable, Version,
+        WindowSubject,
+    },
+};
+use two_factor_local::database::{EmbeddedDatabase, sdk_config};
+use two_factor_tests::dynamodb_proxy::{Fault, Proxy};
+
+const TABLE: &str = "sms-2fa";
+const WINDOW: Duration = Duration::from_hours(1);
+const NOW: Timestamp = Timestamp::from_millis(1_767_323_045_001);
+
+/// A database, a proxy in front of it, and a store that goes through the proxy.
+struct Rig {
+    store: DynamoStore,
+    proxy: Proxy,
+    /// Past the proxy.
+    direct: Client,
+    _database: EmbeddedDatabase,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        let database = EmbeddedDatabase::start(None, 0).unwrap();
+        let direct = client(&sdk_config(&database.endpoint()));
+        ensure_table(&direct, TABLE).await.unwrap();
+        let proxy = Proxy::start(&database.endpoint());
+        Self { store: store_at(&proxy.endpoint()), proxy, direct, _database: database }
+    }
+
+    async fn load(&self) -> Result<Snapshot, StoreUnavailable> {
+        let (user, phone) = (alice(), phone());
+        self.store.load(LoadRequest { user: &user, phone: Some(&phone), address: Some(address()) }).await
+    }
+
+    /// An item as it lies in the table.
+    async fn item(&self, pk: &str, sk: &str) -> HashMap<String, AttributeValue> {
+        let key = HashMap::from([(PK.to_owned(), text(pk)), (SK.to_owned(), text(sk))]);
+        let output = self.direct.get_item().table_name(TABLE).set_key(Some(key)).send().await.unwrap();
+        output.item.unwrap()
+    }
+
+    /// All items of the table whose sort key begins with this.
+    async fn items(&self, sk: &str) -> Vec<HashMap<String, AttributeValue>> {
+        let items = self.direct.scan().table_name(TABLE).send().await.unwrap().items.unwrap();
+        items.into_iter().filter(|item| item[SK].as_s().unwrap().starts_with(sk)).collect()
+    }
+
+    async fn put(&self, item: HashMap<String, AttributeValue>) {
+        self.direct.put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
+    }
+}
+
+fn store_at(endpoint: &str) -> DynamoStore {
+    DynamoStore::new(client(&sdk_config(endpoint)), TABLE.to_owned(), Pepper::new(&[7; 32]).unwrap())
+}
+
+fn alice() -> UserId {
+    UserId::parse("alice").unwrap()
+}
+
+fn phone() -> PhoneNumber {
+    PhoneNumber::parse("+14155551234", &AllowedCountries::All).unwrap()
+}
+
+fn address() -> IpAddr {
+    "198.51.100.7".parse().unwrap()
+}
+
+fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+fn number(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+fn later(milliseconds: u64) -> Timestamp {
+    NOW.plus(Duration::from_millis(milliseconds))
+}
+
+/// A change of the account, and its record.
+fn change(expected: Option<Version>) -> Commit {
+    Commit {
+        user: alice(),
+        expected,
+        account: Some((Account::default(), None)),
+        take: Vec::new(),
+        give_back: Vec::new(),
+        window: WINDOW,
+        audit: vec![record(0)],
+        now: NOW,
+    }
+}
+
+fn record(nonce: u64) -> AuditRecord {
+    AuditRecord {
+        user: alice(),
+        at: NOW,
+        nonce,
+        event: AuditEvent::Send,
+        outcome: AuditOutcome::Success,
+        phone_masked: Some("+1****1234".to_owned()),
+        origin: Origin { request_id: "r-1".to_owned(), address: Some(address()), user_agent: Some("curl".to_owned()) },
+        details: Vec::new(),
+    }
+}
+
+fn phone_lease(index: u16, taken_at: Timestamp) -> LeaseChange {
+    LeaseChange { subject: WindowSubject::Phone(phone()), lease: Lease { index, taken_at } }
+}
+
+fn address_lease(index: u16, taken_at: Timestamp) -> LeaseChange {
+    LeaseChange { subject: WindowSubject::Address(address()), lease: Lease { index, taken_at } }
+}
+
+/// A commit that takes one lease of the phone number's window, and nothing else.
+fn taking(index: u16, at: Timestamp) -> Commit {
+    Commit { account: None, take: vec![phone_lease(index, at)], now: at, ..change(None) }
+}
+
+/// An account in which everything that can be there is.
+fn full_account() -> Account {
+    let challenge = ChallengeId::from_bytes([3; 16]);
+    Account {
+        sms: SmsFactor::On(ActivePhone { phone: phone(), enabled_at: NOW }),
+        pending: Some(Pending { phone: phone(), expires_at: later(1) }),
+        challenge: Some(Challenge {
+            id: challenge,
+            purpose: Purpose::SignIn,
+            phone: phone(),
+            digest: Digest::from_bytes([4; 32]),
+            expires_at: later(2),
+            wrong_guesses: 3,
+        }),
+        sms_guesses: GuessCount { failures: 4, last_failure: Some(NOW), locked_until: Some(later(3)) },
+        backup: BackupCodes { digests: vec![Digest::from_bytes([5; 32]); 10], guesses: GuessCount::default() },
+        sends: SendLog::new(vec![Send { challenge, at: NOW, phone_lease: 1, address_lease: Some(2) }]),
+        notices: vec![NOW],
+    }
+}
+
+#[tokio::test]
+async fn what_is_committed_is_what_is_loaded() {
+    let rig = Rig::new().await;
+    let nothing = rig.load().await.unwrap();
+    assert_eq!((nothing.account, nothing.version), (Account::default(), None));
+    assert_eq!((nothing.phone_window, nothing.address_window), (Some(Leases::default()), Some(Leases::default())));
+
+    let account = Some((full_account(), None));
+    let (take_phone, take_address) = (phone_lease(1, NOW), address_lease(2, NOW));
+    rig.store.commit(&Commit { account, take: vec![take_phone.clone(), take_address.clone()], ..change(None) }).await.unwrap();
+
+    let stored = rig.load().await.unwrap();
+    assert_eq!(stored.account, full_account());
+    assert_eq!(stored.version, Some(Version(NOW.as_millis())));
+    assert_eq!(stored.phone_window, Some(Leases::new([take_phone.lease])));
+    assert_eq!(stored.address_window, Some(Leases::new([take_address.lease])));
+
+    let unasked = rig.store.load(LoadRequest { user: &alice(), phone: None, address: None }).await.unwrap();
+    assert_eq!((unasked.phone_window, unasked.address_window), (None, None));
+}
+
+#[tokio::test]
+async fn a_load_is_one_call_and_so_is_a_commit() {
+    let rig = Rig::new().await;
+    rig.load().await.unwrap();
+    assert_eq!(rig.proxy.calls(), ["BatchGetItem"]);
+    rig.proxy.take_calls();
+
+    let take = vec![phone_lease(0, NOW), address_lease(0, NOW)];
+    rig.store.commit(&Commit { take, audit: vec![record(0), record(1)], ..change(None) }).await.unwrap();
+    assert_eq!(rig.proxy.calls(), ["TransactWriteItems"]);
+    rig.proxy.take_calls();
+
+    rig.store.commit(&Commit { account: None, audit: vec![record(2)], ..change(None) }).await.unwrap();
+    assert_eq!(rig.proxy.calls(), ["PutItem"], "a record alone needs no transaction");
+    rig.proxy.take_calls();
+
+    rig.store.commit(&Commit { account: None, audit: Vec::new(), ..change(None) }).await.unwrap();
+    assert!(rig.proxy.calls().is_empty(), "nothing to store");
+    assert_eq!(rig.items("AUDIT#").await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_64_parallel_commits_exactly_one_wins_s3() {
+    let rig = Rig::new().await;
+    for round in 0..3_u64 {
+        let expected = rig.load().await.unwrap().version;
+        let commits = (0..64).map(|nonce| {
+            let (store, mut commit) = (rig.store.clone(), change(expected));
+            commit.audit = vec![record(round * 64 + nonce)];
+            tokio::spawn(async move { store.commit(&commit).await })
+        });
+        let results: Vec<_> = join_all(commits).await.into_iter().map(Result::unwrap).collect();
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
+        assert_eq!(results.iter().filter(|result| **result == Err(CommitError::Conflict)).count(), 63, "{results:?}");
+    }
+    assert_eq!(rig.items("AUDIT#").await.len(), 3, "a commit that loses leaves no record");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_100_parallel_takings_of_5_leases_5_succeed_in_each_window_s11() {
+    let rig = Rig::new().await;
+    for window in 0..2 {
+        let at = NOW.plus(WINDOW * window);
+        let takings = (0..100).map(|task| {
+            let (store, mut commit) = (rig.store.clone(), taking(task % 5, at));
+            commit.audit = vec![record(u64::from(window) * 100 + u64::from(task))];
+            tokio::spawn(async move { store.commit(&commit).await })
+        });
+        let results: Vec<_> = join_all(takings).await.into_iter().map(Result::unwrap).collect();
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 5, "{results:?}");
+        assert_eq!(results.iter().filter(|result| **result == Err(CommitError::Conflict)).count(), 95, "{results:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_is_free_again_exactly_one_window_after_it_was_taken_s11() {
+    let rig = Rig::new().await;
+    rig.store.commit(&taking(0, NOW)).await.unwrap();
+    let just_before = Timestamp::from_millis(NOW.plus(WINDOW).as_millis() - 1);
+    assert_eq!(rig.store.commit(&taking(0, just_before)).await, Err(CommitError::Conflict));
+    assert_eq!(rig.store.commit(&taking(0, NOW)).await, Err(CommitError::Conflict), "at the same instant");
+    rig.store.commit(&taking(0, NOW.plus(WINDOW))).await.unwrap();
+    assert_eq!(rig.load().await.unwrap().phone_window, Some(Leases::new([phone_lease(0, NOW.plus(WINDOW)).lease])));
+}
+
+#[tokio::test]
+async fn a_lease_that_is_given_back_is_free_at_once_s12() {
+    let rig = Rig::new().await;
+    rig.store.commit(&taking(0, NOW)).await.unwrap();
+    let give_back = Commit { take: Vec::new(), give_back: vec![phone_lease(0, NOW)], ..taking(0, NOW) };
+    rig.store.commit(&give_back).await.unwrap();
+    assert_eq!(rig.load().await.unwrap().phone_window, Some(Leases::default()));
+    rig.store.commit(&taking(0, later(1))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lease_that_was_taken_again_is_not_given_back_and_the_rest_of_the_commit_stands_s11() {
+    let rig = Rig::new().await;
+    let again = NOW.plus(WINDOW);
+    rig.store.commit(&Commit { take: vec![phone_lease(0, NOW), address_lease(0, NOW)], ..change(None) }).await.unwrap();
+    rig.store.commit(&taking(0, again)).await.unwrap();
+    rig.proxy.take_calls();
+
+    let version = rig.load().await.unwrap().version;
+    let give_back = vec![phone_lease(0, NOW), address_lease(0, NOW)];
+    let account = Some((full_account(), None));
+    rig.store.commit(&Commit { account, give_back, audit: vec![record(9)], ..change(version) }).await.unwrap();
+
+    assert_eq!(rig.proxy.calls(), ["BatchGetItem", "TransactWriteItems", "TransactWriteItems"]);
+    let stored = rig.load().await.unwrap();
+    assert_eq!(stored.phone_window, Some(Leases::new([phone_lease(0, again).lease])), "theirs");
+    assert_eq!(stored.address_window, Some(Leases::default()), "ours was given back");
+    assert_eq!(stored.account, full_account());
+    assert_eq!(rig.items("AUDIT#").await.len(), 2, "the record of the second taking has the key of the first");
+}
+
+#[tokio::test]
+async fn giving_back_what_is_not_ours_does_not_hide_that_the_account_changed() {
+    let rig = Rig::new().await;
+    rig.store.commit(&change(None)).await.unwrap();
+    let stale = Commit { give_back: vec![phone_lease(0, NOW)], ..change(Some(Version(1))) };
+    assert_eq!(rig.store.commit(&stale).await, Err(CommitError::Conflict));
+    let nothing_there = Commit { account: None, give_back: vec![phone_lease(0, NOW)], audit: Vec::new(), ..change(None) };
+    rig.store.commit(&nothing_there).await.unwrap();
+    assert!(rig.items("SENDS").await.is_empty(), "giving back makes no window");
+}
+
+#[tokio::test]
+async fn one_window_may_be_taken_from_and_given_back_to_in_one_commit() {
+    let rig = Rig::new().await;
+    rig.store.commit(&taking(0, NOW)).await.unwrap();
+    let both = Commit { give_back: vec![phone_lease(0, NOW)], ..taking(1, later(1)) };
+    rig.store.commit(&both).await.unwrap();
+    assert_eq!(rig.load().await.unwrap().phone_window, Some(Leases::new([phone_lease(1, later(1)).lease])));
+
+    let taken_and_lapsed = Commit { give_back: vec![phone_lease(0, NOW)], ..taking(1, later(2)) };
+    assert_eq!(rig.store.commit(&taken_and_lapsed).await, Err(CommitError::Conflict));
+    let free_and_lapsed = Commit { give_back: vec![phone_lease(0, NOW)], ..taking(2, later(2)) };
+    rig.store.commit(&free_and_lapsed).await.unwrap();
+}
+
+#[tokio::test]
+async fn state_leases_and_records_are_stored_together_or_not_at_all_s15() {
+    let rig = Rig::new().await;
+    rig.store.commit(&taking(0, NOW)).await.unwrap();
+    let audit = vec![record(1), record(2)];
+    let lease_taken = Commit { take: vec![address_lease(0, NOW), phone_lease(0, NOW)], audit, ..change(None) };
+    assert_eq!(rig.store.commit(&lease_taken).await, Err(CommitError::Conflict));
+    let stored = rig.load().await.unwrap();
+    assert_eq!(stored.version, None);
+    assert_eq!(stored.address_window, Some(Leases::default()));
+    assert_eq!(rig.items("AUDIT#").await.len(), 1, "that of the first commit");
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_stored_once_and_succeeds_s3() {
+    for fault in [Fault::DropResponse, Fault::Drop] {
+        let rig = Rig::new().await;
+        rig.proxy.fail_next(1, fault.clone());
+        let commit = Commit { take: vec![phone_lease(0, NOW)], ..change(None) };
+        rig.store.commit(&commit).await.unwrap();
+        let calls = rig.proxy.take_calls();
+        assert_eq!(calls.len(), 2, "{fault:?}");
+        assert_eq!(calls[0], calls[1], "the same transaction with the same token, {fault:?}");
+        assert_eq!(rig.load().await.unwrap().version, Some(Version(NOW.as_millis())), "{fault:?}");
+        assert_eq!(rig.items("AUDIT#").await.len(), 1, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_commit_has_a_token_of_its_own() {
+    let rig = Rig::new().await;
+    rig.store.commit(&change(None)).await.unwrap();
+    assert_eq!(rig.store.commit(&change(None)).await, Err(CommitError::Conflict), "the same commit is not the same transaction");
+    let calls = rig.proxy.take_calls();
+    let token = |n: usize| calls[n].body["ClientRequestToken"].as_str().unwrap().to_owned();
+    assert_eq!(token(0).len(), 32);
+    assert_ne!(token(0), token(1));
+}
+
+#[tokio::test]
+async fn an_account_that_was_dropped_and_made_again_never_repeats_a_version() {
+    let rig = Rig::new().await;
+    rig.store.commit(&change(None)).await.unwrap();
+    let first = rig.load().await.unwrap().version;
+    let key = HashMap::from([(PK.to_owned(), text("USER#alice")), (SK.to_owned(), text("ACCOUNT"))]);
+    rig.direct.delete_item().table_name(TABLE).set_key(Some(key)).send().await.unwrap();
+    rig.store.commit(&Commit { now: later(1), ..change(None) }).await.unwrap();
+    assert_eq!(rig.store.commit(&change(first)).await, Err(CommitError::Conflict));
+
+    let second = rig.load().await.unwrap().version;
+    rig.store.commit(&Commit { now: Timestamp::from_millis(0), ..change(second) }).await.unwrap();
+    let third = rig.load().await.unwrap().version.unwrap();
+    assert_eq!(third, Version(second.unwrap().0 + 1), "also by a clock that is behind");
+}
+
+#[tokio::test]
+async fn every_item_has_the_ttl_of_its_kind() {
+    let rig = Rig::new().await;
+    let account = Some((full_account(), Some(later(1))));
+    rig.store.commit(&Commit { account, take: vec![phone_lease(0, NOW)], ..change(None) }).await.unwrap();
+    let account = rig.item("USER#alice", "ACCOUNT").await;
+    assert_eq!(account[TTL], number(1_767_323_046), "the second after it is stale");
+    let windows = rig.items("SENDS").await;
+    let window_end: u64 = windows[0][TTL].as_n().unwrap().parse().unwrap();
+    assert!((1_767_326_646..=1_767_326_706).contains(&window_end), "at its end or shortly after, {window_end}");
+    assert_eq!(rig.items("AUDIT#").await[0][TTL], number(1_767_323_046 + 400 * 86_400));
+
+    let version = rig.load().await.unwrap().version;
+    rig.store.commit(&change(version)).await.unwrap();
+    assert!(!rig.item("USER#alice", "ACCOUNT").await.contains_key(TTL), "an active factor stays for ever");
+}
+
+#[tokio::test]
+async fn no_key_and_no_record_has_a_clear_phone_number_or_a_digest_in_words_s6() {
+    let rig = Rig::new().await;
+    let account = Some((full_account(), None));
+    rig.store.commit(&Commit { account, take: vec![phone_lease(0, NOW), address_lease(0, NOW)], ..change(None) }).await.unwrap();
+    for item in rig.items("").await {
+        let (pk, sk) = (item[PK].as_s().unwrap(), item[SK].as_s().unwrap());
+        assert!(!pk.contains("5551234") && !pk.contains("198.51.100.7"), "{pk}");
+        if sk != "ACCOUNT" {
+            assert!(!format!("{item:?}").contains("5551234"), "{sk}");
+        }
+    }
+    let account = rig.item("USER#alice", "ACCOUNT").await;
+    let challenge = account["challenge"].as_m().unwrap();
+    assert_eq!(challenge["digest"].as_b().unwrap().as_ref(), [4; 32], "digests are bytes");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_never_guessed_at() {
+    let rig = Rig::new().await;
+    let account = Some((full_account(), None));
+    rig.store.commit(&Commit { account, take: vec![phone_lease(0, NOW)], ..change(None) }).await.unwrap();
+    let account = rig.item("USER#alice", "ACCOUNT").await;
+    let window = rig.items("SENDS").await.remove(0);
+    for (item, attribute, value, reason) in [
+        (&account, "schema", Some(number(2)), "a schema of the future"),
+        (&account, "schema", None, "no schema"),
+        (&account, "version", None, "no version"),
+        (&account, "sms_guesses", None, "no count of guesses"),
+        (&account, "challenge", Some(text("123456")), "a challenge of another type"),
+        (&window, "schema", Some(number(2)), "a window of the future"),
+        (&window, "lease_0", Some(text("now")), "a lease of another type"),
+    ] {
+        let mut damaged = item.clone();
+        damaged.remove(attribute);
+        damaged.extend(value.map(|value| (attribute.to_owned(), value)));
+        rig.put(damaged).await;
+        assert_eq!(rig.load().await.unwrap_err(), StoreUnavailable, "{reason}");
+        rig.put(item.clone()).await;
+        rig.load().await.unwrap();
+    }
+
+    let mut of_the_future = window;
+    of_the_future.insert("schema".to_owned(), number(2));
+    rig.put(of_the_future).await;
+    assert_eq!(rig.store.commit(&taking(1, NOW)).await, Err(CommitError::Conflict), "nor written to unread");
+}
+
+#[tokio::test]
+async fn a_failure_that_passes_is_ridden_out_and_one_that_stays_is_unavailable_s21() {
+    for fault in [
+        Fault::Throttle,
+        Fault::Http500,
+        Fault::Error(503, "ServiceUnavailable"),
+        Fault::Error(400, "TransactionInProgressException"),
+        Fault::Drop,
+        Fault::DropResponse,
+    ] {
+        let rig = Rig::new().await;
+        rig.proxy.fail_next(2, fault.clone());
+        rig.load().await.unwrap();
+        assert_eq!(rig.proxy.calls(), ["BatchGetItem"; 3], "{fault:?}");
+        rig.proxy.fail_next(2, fault.clone());
+        rig.store.commit(&change(None)).await.unwrap();
+        rig.proxy.fail_next(2, fault.clone());
+        rig.store.commit(&Commit { account: None, audit: vec![record(1)], ..change(None) }).await.unwrap();
+        assert_eq!(rig.items("AUDIT#").await.len(), 2, "{fault:?}");
+
+        rig.proxy.fail_all(fault.clone());
+        assert_eq!(rig.load().await.unwrap_err(), StoreUnavailable, "{fault:?}");
+        assert_eq!(rig.store.commit(&change(Some(Version(1)))).await, Err(CommitError::Unavailable), "{fault:?}");
+        let record_only = Commit { account: None, ..change(None) };
+        assert_eq!(rig.store.commit(&record_only).await, Err(CommitError::Unavailable), "{fault:?}");
+        assert!(rig.store.audit_trail(&alice(), 1).await.is_err(), "{fault:?}");
+        rig.proxy.recover();
+        rig.load().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_refused_for_good_is_not_repeated_s21() {
+    for code in ["AccessDeniedException", "ResourceNotFoundException", "ValidationException", "UnrecognizedClientException"] {
+        let rig = Rig::new().await;
+        rig.proxy.fail_all(Fault::Error(400, code));
+        assert_eq!(rig.load().await.unwrap_err(), StoreUnavailable, "{code}");
+        assert_eq!(rig.store.commit(&change(None)).await, Err(CommitError::Unavailable), "{code}");
+        assert_eq!(rig.proxy.calls(), ["BatchGetItem", "TransactWriteItems"], "{code}");
+    }
+}
+
+#[tokio::test]
+async fn each_reason_to_cancel_a_transaction_is_told_apart() {
+    use CommitError::{Conflict, Unavailable};
+    let rig = Rig::new().await;
+    for (reasons, expected) in [
+        (vec!["ConditionalCheckFailed", "None"], Conflict),
+        (vec!["TransactionConflict", "None"], Conflict),
+        (vec!["None", "TransactionConflict"], Conflict),
+        (vec!["ConditionalCheckFailed", "ThrottlingError"], Conflict),
+        (vec!["ThrottlingError", "None"], Unavailable),
+        (vec!["ProvisionedThroughputExceeded", "None"], Unavailable),
+        (vec!["None", "ItemCollectionSizeLimitExceeded"], Unavailable),
+        (vec!["ValidationError", "None"], Unavailable),
+        (vec!["SomethingNew", "None"], Unavailable),
+        (vec!["None", "None"], Unavailable),
+        (vec![], Unavailable),
+    ] {
+        rig.proxy.take_calls();
+        rig.proxy.fail_next(1, Fault::Cancel(reasons.clone()));
+        assert_eq!(rig.store.commit(&change(None)).await, Err(expected), "{reasons:?}");
+        assert_eq!(rig.proxy.calls().len(), 1, "{reasons:?}");
+    }
+    for (reasons, expected) in [
+        (vec!["ConditionalCheckFailed", "None", "None"], Ok(())),
+        (vec!["ConditionalCheckFailed", "ConditionalCheckFailed", "None"], Err(Conflict)),
+        (vec!["ConditionalCheckFailed", "TransactionConflict", "None"], Err(Conflict)),
+        (vec!["TransactionConflict", "None", "None"], Err(Conflict)),
+        (vec!["ConditionalCheckFailed", "ThrottlingError", "None"], Err(Unavailable)),
+    ] {
+        let version = rig.load().await.unwrap().version;
+        rig.proxy.fail_next(1, Fault::Cancel(reasons.clone()));
+        let commit = Commit { give_back: vec![phone_lease(0, NOW)], ..change(version) };
+        assert_eq!(rig.store.commit(&commit).await, expected, "{reasons:?}");
+    }
+}
+
+#[tokio::test]
+async fn keys_that_are_left_unprocessed_are_asked_for_again_a_few_times() {
+    let rig = Rig::new().await;
+    rig.store.commit(&change(None)).await.unwrap();
+    rig.proxy.take_calls();
+    rig.proxy.fail_next(2, Fault::Unprocessed);
+    assert!(rig.load().await.unwrap().version.is_some(), "never taken for an account that is not there");
+    let calls = rig.proxy.take_calls();
+    assert_eq!(calls.len(), 3);
+    assert!(calls.iter().all(|call| call.body["RequestItems"][TABLE]["ConsistentRead"] == json!(true)));
+
+    rig.proxy.fail_all(Fault::Unprocessed);
+    assert_eq!(rig.load().await.unwrap_err(), StoreUnavailable);
+    assert_eq!(rig.proxy.calls().len(), 3);
+}
+
+#[tokio::test]
+async fn a_database_that_never_answers_is_given_up_in_time_to_answer_s21() {
+    let rig = Rig::new().await;
+    for fault in [Fault::Hang, Fault::HangResponse] {
+        rig.proxy.fail_all(fault.clone());
+        // With nothing to do but wait, the clock of the runtime jumps to the next timeout.
+        tokio::time::pause();
+        let started = tokio::time::Instant::now();
+        assert_eq!(rig.load().await.unwrap_err(), StoreUnavailable, "{fault:?}");
+        assert_eq!(rig.store.commit(&change(None)).await, Err(CommitError::Unavailable), "{fault:?}");
+        let waited = started.elapsed();
+        assert!(waited >= Duration::from_secs(4) && waited <= Duration::from_millis(6100), "{fault:?}: {waited:?}");
+        tokio::time::resume();
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_unavailable_s21() {
+    let database = EmbeddedDatabase::start(None, 0).unwrap();
+    let store = store_at(&database.endpoint());
+    drop(database);
+    let request = |user| LoadRequest { user, phone: None, address: None };
+    assert_eq!(store.load(request(&alice())).await.unwrap_err(), StoreUnavailable);
+    assert_eq!(store.commit(&change(None)).await, Err(CommitError::Unavailable));
+}
+
+#[tokio::test]
+async fn the_audit_trail_is_read_newest_last_over_all_its_pages() {
+    let rig = Rig::new().await;
+    // Five times 300 KB: more than the 1 MB that DynamoDB gives at once.
+    for n in 0..5_u64 {
+        let details = vec![("n", n.to_string()), ("padding", "x".repeat(300_000))];
+        let audit = vec![AuditRecord { at: later(n), details, ..record(99 - n) }];
+        rig.store.commit(&Commit { account: None, audit, ..change(None) }).await.unwrap();
+    }
+    let bob = AuditRecord { user: UserId::parse("bob").unwrap(), ..record(7) };
+    rig.store.commit(&Commit { account: None, audit: vec![bob], ..change(None) }).await.unwrap();
+    rig.proxy.take_calls();
+
+    let numbers = |limit| {
+        let store = rig.store.clone();
+        async move {
+            let trail = store.audit_trail(&alice(), limit).await.unwrap();
+            trail.into_iter().map(|entry| entry.details[0].1.parse().unwrap()).collect::<Vec<u64>>()
+        }
+    };
+    assert_eq!(numbers(100).await, [0, 1, 2, 3, 4]);
+    assert!(rig.proxy.calls().len() > 1, "in pages");
+    assert_eq!(numbers(2).await, [3, 4], "the latest");
+    assert_eq!(numbers(0).await, [0; 0]);
+
+    let entry = rig.store.audit_trail(&alice(), 1).await.unwrap().remove(0);
+    assert_eq!((entry.at, &*entry.event, &*entry.outcome), (later(4), "send", "success"));
+    assert_eq!(entry.phone_masked.as_deref(), Some("+1****1234"));
+    assert_eq!(entry.address.as_deref(), Some("198.51.100.7"));
+    assert!(rig.store.audit_trail(&UserId::parse("carol").unwrap(), 9).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn creating_the_table_twice_or_at_once_is_creating_it() {
+    let database = EmbeddedDatabase::start(None, 0).unwrap();
+    let client = client(&sdk_config(&database.endpoint()));
+    for result in join_all((0..8).map(|_| ensure_table(&client, TABLE))).await {
+        result.unwrap();
+    }
+    ensure_table(&client, TABLE).await.unwrap();
+    let ttl = client.describe_time_to_live().table_name(TABLE).send().await.unwrap().time_to_live_description.unwrap();
+    assert_eq!(ttl.attribute_name.as_deref(), Some(TTL));
+    assert_eq!(ttl.time_to_live_status.unwrap().as_str(), "ENABLED");
+    let table = client.describe_table().table_name(TABLE).send().await.unwrap().table.unwrap();
+    assert_eq!(table.billing_mode_summary.unwrap().billing_mode.unwrap().as_str(), "PAY_PER_REQUEST");
+}
+
+#[tokio::test]
+async fn a_table_that_belongs_to_something_else_is_left_alone() {
+    use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+    let database = EmbeddedDatabase::start(None, 0).unwrap();
+    let client = client(&sdk_config(&database.endpoint()));
+    let attribute = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S);
+    client
+        .create_table()
+        .table_name(TABLE)
+        .billing_mode(BillingMode::PayPerRequest)
+        .attribute_definitions(attribute.build().unwrap())
+        .key_schema(KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build().unwrap())
+        .send()
+        .await
+        .unwrap();
+    let error = ensure_table(&client, TABLE).await.unwrap_err();
+    assert!(matches!(error, TableError::Foreign(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_in_a_folder_is_still_there_after_a_restart() {
+    let folder = std::env::temp_dir().join(format!("two-factor-database-{}", std::process::id()));
+    let database = EmbeddedDatabase::start(Some(&folder), 0).unwrap();
+    ensure_table(&client(&sdk_config(&database.endpoint())), TABLE).await.unwrap();
+    store_at(&database.endpoint()).commit(&change(None)).await.unwrap();
+    drop(database);
+
+    let database = EmbeddedDatabase::start(Some(&folder), 0).unwrap();
+    let (store, user) = (store_at(&database.endpoint()), alice());
+    let stored = store.load(LoadRequest { user: &user, phone: None, address: None }).await.unwrap();
+    assert!(stored.version.is_some());
+    drop(database);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_and_a_port_that_is_taken_are_named() {
+    let file = std::env::current_exe().unwrap();
+    let error = EmbeddedDatabase::start(Some(&file.join("data")), 0).unwrap_err().to_string();
+    assert!(error.contains(&file.display().to_string()), "{error}");
+
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let error = EmbeddedDatabase::start(None, port).unwrap_err().to_string();
+    assert!(error.contains(&port.to_string()), "{error}");
+}
