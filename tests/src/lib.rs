@@ -1,1 +1,4 @@
-//! x
+//! What the tests share.
+
+pub mod clock;
+pub mod tokens;
