@@ -4,3 +4,4 @@ pub mod clock;
 pub mod dynamodb_proxy;
 pub mod rie;
 pub mod service;
+pub mod tokens;

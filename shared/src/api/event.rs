@@ -8,7 +8,7 @@ use std::{convert::Infallible, net::IpAddr};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use lambda_http::{
-    Body, LambdaEvent,
+    Body, LambdaEvent, RequestExt,
     http::{HeaderMap, HeaderName, HeaderValue, Method},
     service_fn,
 };
@@ -76,31 +76,48 @@ impl Event {
         let event = event.as_object()?;
         let nothing = Map::new();
         let context = object(event, "requestContext").unwrap_or(&nothing);
-        let http = object(context, "http").unwrap_or(&nothing);
-        let identity = object(context, "identity").unwrap_or(&nothing);
-
-        // Payload 2.0 says `http.method`, `rawPath`, `http.sourceIp` and `routeKey` ("POST /path"); 1.0 says `httpMethod`,
-        // `path`, `identity.sourceIp` and `resourcePath`.
-        let method = text(http, "method").or_else(|| text(event, "httpMethod"))?;
+        // Payload 2.0 says `http.method` in its context, and `rawPath`; 1.0 says `httpMethod` and `path`.
+        let method = object(context, "http").and_then(|http| text(http, "method")).or_else(|| text(event, "httpMethod"))?;
         let path = text(event, "rawPath").or_else(|| text(event, "path")).unwrap_or_default();
-        let address = text(http, "sourceIp").or_else(|| text(identity, "sourceIp"));
-        let route = (text(context, "routeKey").and_then(|key| key.split_once(' ')).map(|(_, path)| path))
-            .or_else(|| text(context, "resourcePath"));
-        let request_id = text(context, "requestId").filter(|id| is_identifier(id)).unwrap_or(invocation_id);
-
         Some(Request {
             method: Method::from_bytes(method.as_bytes()).ok()?,
             path: path.to_owned(),
             headers: headers(event),
             body: body(event),
-            gateway: Gateway {
-                request_id: request_id.to_owned(),
-                address: address.and_then(|address| address.parse::<IpAddr>().ok()),
-                stage: text(context, "stage").filter(|stage| *stage != "$default").map(str::to_owned),
-                route: route.map(str::to_owned),
-                claims: claims(context).cloned(),
-            },
+            gateway: gateway(context, invocation_id),
         })
+    }
+}
+
+/// A request that `lambda_http`'s types describe already: from a server that plays the gateway.
+impl From<lambda_http::Request> for Request {
+    fn from(request: lambda_http::Request) -> Self {
+        let context = request.request_context_ref().and_then(|context| serde_json::to_value(context).ok());
+        let context = context.as_ref().and_then(Value::as_object).map(|context| gateway(context, "")).unwrap_or_default();
+        let (parts, body) = request.into_parts();
+        Self {
+            method: parts.method,
+            path: parts.uri.path().to_owned(),
+            headers: parts.headers,
+            body: RequestBody::Bytes(body.to_vec()),
+            gateway: context,
+        }
+    }
+}
+
+/// What the request context says, in either payload format: 2.0 has `http.sourceIp` and `routeKey` ("POST /path"), 1.0 has
+/// `identity.sourceIp` and `resourcePath`.
+fn gateway(context: &Map<String, Value>, invocation_id: &str) -> Gateway {
+    let address = ["http", "identity"].into_iter().find_map(|name| text(object(context, name)?, "sourceIp"));
+    let route = (text(context, "routeKey").and_then(|key| key.split_once(' ')).map(|(_, path)| path))
+        .or_else(|| text(context, "resourcePath"));
+    let request_id = text(context, "requestId").filter(|id| is_identifier(id)).unwrap_or(invocation_id);
+    Gateway {
+        request_id: request_id.to_owned(),
+        address: address.and_then(|address| address.parse::<IpAddr>().ok()),
+        stage: text(context, "stage").filter(|stage| *stage != "$default").map(str::to_owned),
+        route: route.map(str::to_owned),
+        claims: claims(context).cloned(),
     }
 }
 

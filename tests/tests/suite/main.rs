@@ -1,11 +1,16 @@
 //! The one integration binary: a module a feature, names that are sentences.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod auth;
 mod budget;
+mod config;
 mod emulator;
 mod journeys;
+mod jwks;
 mod layering;
 mod outages;
 mod providers;
 mod races;
+mod requests;
+mod secrets;
 mod store;
