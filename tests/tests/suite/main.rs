@@ -3,5 +3,6 @@
 
 mod emulator;
 mod layering;
+mod local_stack;
 mod providers;
 mod races;
