@@ -13,12 +13,15 @@ ARCH ?= x86_64
 
 VENV := .venv
 TOOLS := $(VENV)/.installed
-CARGO_LAMBDA := $(VENV)/bin/cargo-lambda lambda
+CARGO_LAMBDA := cargo lambda
 LOCAL := cargo run --quiet --package two-factor-local --
 # The functions that `cargo lambda` built last.
 BOOTSTRAPS := $(CURDIR)/target/lambda
 
 .PHONY: help run test check watch database invoke build fmt token events test-emulators smoke-watch clean
+
+# cargo finds cargo-lambda there, and cargo-lambda zig, which links for the C library of Lambda's Linux.
+watch invoke build: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

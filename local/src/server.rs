@@ -132,16 +132,16 @@ async fn call_function(gateway: Arc<Gateway>, parts: Parts, body: Bytes, peer: S
 }
 
 /// The body, or as much of it as the gateway would pass on: what is longer is far longer than a function accepts, and the
-/// function says so. `None` if the client does not send what it announced.
+/// function says so. All of it is read, or else the client might see a broken connection before the answer. `None` if the client
+/// does not send what it announced.
 async fn body_up_to_the_limit(body: Body) -> Option<Bytes> {
     let mut received = Vec::new();
     let mut chunks = body.into_data_stream();
-    while received.len() <= MAX_BODY
-        && let Some(chunk) = chunks.next().await
-    {
-        received.extend_from_slice(&chunk.ok()?);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.ok()?;
+        let room = MAX_BODY - received.len();
+        received.extend(chunk.iter().take(room));
     }
-    received.truncate(MAX_BODY);
     Some(received.into())
 }
 

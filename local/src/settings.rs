@@ -35,6 +35,10 @@ impl Settings {
         for (name, default) in [("APP_ENV", "development"), ("TABLE_NAME", "sms-2fa")] {
             set_default(&mut variables, name, default);
         }
+        if !variables.contains_key("RUST_LOG") {
+            // The embedded database warns of every refused condition; that is how races end, and the service speaks for itself.
+            set_default(&mut variables, "LOG_LEVEL", "info,dynoxide=error");
+        }
         let vars = Vars::new(variables.clone());
         let sms_inbox = match vars.get("SMS_INBOX") {
             None | Some("0") => false,

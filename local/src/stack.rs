@@ -115,7 +115,7 @@ async fn start_inbox(
         ("SMS_PROVIDERS", "twilio"),
         ("TWILIO_BASE_URL", &*inbox.url()),
         ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000000"),
-        ("TWILIO_AUTH_TOKEN", "the inbox takes any token"),
+        ("TWILIO_AUTH_TOKEN", "the-inbox-takes-any-token"),
         ("TWILIO_PHONE_NUMBER", "+15005550006"),
     ];
     settings.variables.extend(twilio.map(|(name, value)| (name.to_owned(), value.to_owned())));

@@ -8,6 +8,7 @@ mod emulator;
 mod journeys;
 mod jwks;
 mod layering;
+mod local_stack;
 mod outages;
 mod providers;
 mod races;
