@@ -8,15 +8,18 @@ use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
         interceptors::{Intercept, context::BeforeDeserializationInterceptorContextMut, dyn_dispatch_hint},
-        result::SdkError,
+        orchestrator::HttpResponse,
         runtime_components::RuntimeComponents,
     },
 };
-use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag, timeout::TimeoutConfig};
+use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag, error::metadata::ProvideErrorMetadata, timeout::TimeoutConfig};
 use http_body_util::Limited;
+use hyper_util::client::legacy::Error as ClientError;
 
-use super::rest::MAX_ANSWER_BYTES;
+use super::rest::{MAX_ANSWER_BYTES, unexplained};
 use crate::domain::{FailureClass, delivery::Failure};
+
+type SdkError<E> = aws_smithy_runtime_api::client::result::SdkError<E, HttpResponse>;
 
 /// How long to wait for a connection. Until there is one nothing was sent, and another provider may be asked.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -49,25 +52,35 @@ impl Intercept for BoundedAnswer {
 }
 
 /// Waits for a call to end; a call that takes too long has an unknown outcome.
-pub(super) async fn within<T, E, R>(
+pub(super) async fn within<T, E>(
     timeout: Duration,
-    call: impl Future<Output = Result<T, SdkError<E, R>>>,
-) -> Result<Result<T, SdkError<E, R>>, Failure> {
+    call: impl Future<Output = Result<T, SdkError<E>>>,
+) -> Result<Result<T, SdkError<E>>, Failure> {
     tokio::time::timeout(timeout, call).await.map_err(|_| Failure::with_code(FailureClass::UnknownOutcome, "timeout"))
 }
 
-/// Tells the failures that come before the first byte of a request from those after it.
-pub(super) fn transport_failure<E, R>(error: &SdkError<E, R>) -> Failure
+/// The service's own error and its code, if the service itself refused the request. Otherwise what became of the request.
+pub(super) fn refusal<E>(error: &SdkError<E>) -> Result<(&E, &str), Failure>
 where
-    E: Error + 'static,
-    R: std::fmt::Debug,
+    E: Error + ProvideErrorMetadata + 'static,
 {
+    let Some(response) = error.raw_response() else { return Err(transport_failure(error)) };
+    let status = response.status();
+    match error.as_service_error().and_then(|error| Some((error, error.code()?))) {
+        Some((_, code)) if !status.is_client_error() => Err(Failure::with_code(FailureClass::UnknownOutcome, code)),
+        Some(explained) => Ok(explained),
+        None => Err(unexplained(status.as_u16())),
+    }
+}
+
+/// Tells the failures that come before the first byte of a request from those after it.
+fn transport_failure<E: Error + 'static>(error: &SdkError<E>) -> Failure {
     if let SdkError::ConstructionFailure(_) = error {
         return Failure::with_code(FailureClass::NotSent, "request_not_built");
     }
-    let mut source: Option<&(dyn Error + 'static)> = error.source();
+    let mut source = error.source();
     while let Some(error) = source {
-        if error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(hyper_util::client::legacy::Error::is_connect) {
+        if error.downcast_ref::<ClientError>().is_some_and(ClientError::is_connect) {
             return Failure::with_code(FailureClass::NotSent, "no_connection");
         }
         if error.is::<CredentialsError>() {

@@ -7,9 +7,12 @@ use std::time::Duration;
 use aws_sdk_pinpointsmsvoicev2::{
     Client,
     config::{Builder, retry::RetryConfig},
-    error::{ProvideErrorMetadata, SdkError},
+    error::SdkError,
     operation::send_text_message::SendTextMessageError,
-    types::{MessageType, error::ValidationException},
+    types::{
+        AccessDeniedExceptionReason, ConflictExceptionReason, MessageType, ServiceQuotaExceededExceptionReason,
+        ValidationExceptionReason, error::ValidationException,
+    },
 };
 
 use super::{BoxFuture, SmsGateway, aws, rest::message_id};
@@ -69,17 +72,12 @@ impl SmsGateway for AwsSms {
 }
 
 fn failure(error: &SdkError<SendTextMessageError>) -> Failure {
-    let SdkError::ServiceError(service) = error else { return aws::transport_failure(error) };
-    let status = service.raw().status();
-    let Some(code) = service.err().code() else {
-        return Failure::with_code(FailureClass::UnknownOutcome, format_args!("http_{}", status.as_u16()));
+    let (error, code) = match aws::refusal(error) {
+        Ok(refusal) => refusal,
+        Err(failure) => return failure,
     };
-    let reason = reason_of(service.err());
-    let class = if status.is_server_error() || status.is_success() {
-        FailureClass::UnknownOutcome
-    } else {
-        class_of(service.err(), code, reason)
-    };
+    let reason = reason_of(error);
+    let class = class_of(error, code, reason);
     match reason {
         Some(reason) => Failure::with_code(class, format_args!("{code}:{reason}")),
         None => Failure::with_code(class, code),
@@ -88,10 +86,10 @@ fn failure(error: &SdkError<SendTextMessageError>) -> Failure {
 
 fn reason_of(error: &SendTextMessageError) -> Option<&str> {
     match error {
-        SendTextMessageError::AccessDeniedException(e) => e.reason().map(|reason| reason.as_str()),
-        SendTextMessageError::ConflictException(e) => e.reason().map(|reason| reason.as_str()),
-        SendTextMessageError::ServiceQuotaExceededException(e) => e.reason().map(|reason| reason.as_str()),
-        SendTextMessageError::ValidationException(e) => e.reason().map(|reason| reason.as_str()),
+        SendTextMessageError::AccessDeniedException(e) => e.reason().map(AccessDeniedExceptionReason::as_str),
+        SendTextMessageError::ConflictException(e) => e.reason().map(ConflictExceptionReason::as_str),
+        SendTextMessageError::ServiceQuotaExceededException(e) => e.reason().map(ServiceQuotaExceededExceptionReason::as_str),
+        SendTextMessageError::ValidationException(e) => e.reason().map(ValidationExceptionReason::as_str),
         _ => None,
     }
 }

@@ -25,15 +25,9 @@ impl Answer {
         serde_json::from_slice(&self.body).ok()
     }
 
-    /// What an answer means that nothing in its body explains. Nobody but the provider itself can say that a message was not
-    /// sent, and this may be the answer of a proxy in between; only 429 says by its definition that the request was not
-    /// processed (RFC 6585, section 4).
+    /// What this answer means where nothing in its body explains it.
     pub(super) fn unexplained(&self) -> Failure {
-        let class = match self.status {
-            StatusCode::TOO_MANY_REQUESTS => FailureClass::RateLimited,
-            _ => FailureClass::UnknownOutcome,
-        };
-        Failure::with_code(class, format_args!("http_{}", self.status.as_u16()))
+        unexplained(self.status.as_u16())
     }
 
     /// Whether the status leaves open what became of the message, whatever the body says: a server error, a timeout between
@@ -41,6 +35,13 @@ impl Answer {
     pub(super) fn is_inconclusive(&self) -> bool {
         self.status.is_server_error() || self.status.is_redirection() || self.status == StatusCode::REQUEST_TIMEOUT
     }
+}
+
+/// What a status means by itself. Nobody but the provider can say that a message was not sent, and this may be the answer of a
+/// proxy in between; only 429 says by its definition that the request was not processed (RFC 6585, section 4).
+pub(super) fn unexplained(status: u16) -> Failure {
+    let class = if status == 429 { FailureClass::RateLimited } else { FailureClass::UnknownOutcome };
+    Failure::with_code(class, format_args!("http_{status}"))
 }
 
 /// The number as the providers want it that write it without `+`.

@@ -77,17 +77,10 @@ fn attribute(data_type: &str, value: &str) -> Result<MessageAttributeValue, Fail
 }
 
 fn failure(error: &SdkError<PublishError>) -> Failure {
-    let SdkError::ServiceError(service) = error else { return aws::transport_failure(error) };
-    let status = service.raw().status();
-    let Some(code) = service.err().code() else {
-        return Failure::with_code(FailureClass::UnknownOutcome, format_args!("http_{}", status.as_u16()));
-    };
-    let class = if status.is_server_error() || status.is_success() {
-        FailureClass::UnknownOutcome
-    } else {
-        class_of(code, service.err().message().unwrap_or_default())
-    };
-    Failure::with_code(class, code)
+    match aws::refusal(error) {
+        Ok((error, code)) => Failure::with_code(class_of(code, error.message().unwrap_or_default()), code),
+        Err(failure) => failure,
+    }
 }
 
 fn class_of(code: &str, text: &str) -> FailureClass {

@@ -12,7 +12,7 @@ use wiremock::{
     matchers::{any, path},
 };
 
-use super::{PATIENCE, Settings, gateway, json, message, twilio};
+use super::{PATIENCE, Settings, aws_sms, bird, gateway, json, message, messagebird, plivo, sns, twilio, vonage};
 
 /// A provider, and how often it may be asked where the outcome stays unknown.
 struct Case {
@@ -21,7 +21,15 @@ struct Case {
     requests: usize,
 }
 
-const CASES: &[Case] = &[Case { name: "twilio", settings: twilio, requests: 1 }];
+const CASES: &[Case] = &[
+    Case { name: "twilio", settings: twilio, requests: 1 },
+    Case { name: "sns", settings: sns, requests: 1 },
+    Case { name: "aws-sms", settings: aws_sms, requests: 1 },
+    Case { name: "vonage", settings: vonage, requests: 1 },
+    Case { name: "messagebird", settings: messagebird, requests: 1 },
+    Case { name: "messagebird (Bird)", settings: bird, requests: 2 },
+    Case { name: "plivo", settings: plivo, requests: 1 },
+];
 
 #[tokio::test]
 async fn an_answer_that_is_not_the_providers_own_leaves_the_outcome_unknown_and_nothing_is_repeated_s12() {
