@@ -7,10 +7,13 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_types::SdkConfig;
 use dynoxide::Database;
 use tokio::{runtime, sync::oneshot};
+use two_factor::{
+    adapters::aws::Aws,
+    config::{ConfigError, Vars},
+};
 
 /// The file within the data folder.
 const FILE: &str = "dynamodb.sqlite";
@@ -84,14 +87,17 @@ fn open(data: Option<&Path>) -> io::Result<Database> {
     Database::new(path).map_err(|error| unusable(io::ErrorKind::Other, &error))
 }
 
-/// The settings of an SDK that speaks to local services at `endpoint`, over plain HTTP and with credentials that nobody checks.
-pub fn sdk_config(endpoint: &str) -> SdkConfig {
-    let credentials = Credentials::new("local", "local", None, None, "local");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::from_static("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .endpoint_url(endpoint)
-        .build()
+/// The settings of an SDK that speaks to local services at `endpoint`, with credentials that nobody checks.
+///
+/// # Errors
+/// None that depends on `endpoint`: the settings are complete.
+pub fn sdk_config(endpoint: &str) -> Result<SdkConfig, ConfigError> {
+    let vars = [
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("AWS_ENDPOINT_URL", endpoint),
+    ];
+    let vars = Vars::new(vars.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    Ok(Aws::from_environment(&vars)?.config().clone())
 }

@@ -2,7 +2,6 @@
 
 use std::{collections::HashMap, error::Error, iter, time::Duration};
 
-use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{
     Client,
     config::{self, retry::RetryConfig, timeout::TimeoutConfig},
@@ -10,6 +9,7 @@ use aws_sdk_dynamodb::{
     operation::{RequestId, transact_write_items::TransactWriteItemsError},
     types::{AttributeValue, CancellationReason, KeysAndAttributes, Put, TransactWriteItem, Update},
 };
+use aws_types::SdkConfig;
 use rand::{TryRng, rngs::SysRng};
 
 use super::{
