@@ -1,4 +1,4 @@
-//! The embedded database: DynamoDB's protocol over a file or memory, in this process, spoken to over loopback as any other.
+//! The embedded database: DynamoDB's protocol over SQLite, in this process, spoken to over loopback as any other.
 
 use std::{
     fs, io,
@@ -7,17 +7,20 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use aws_types::SdkConfig;
 use dynoxide::Database;
 use tokio::{runtime, sync::oneshot};
+use two_factor::{
+    adapters::aws::Aws,
+    config::{ConfigError, Vars},
+};
 
 /// The file within the data folder.
 const FILE: &str = "dynamodb.sqlite";
 
 /// A running database. It stops when this is dropped.
 ///
-/// It runs on a thread of its own: each request blocks the thread that it runs on, and all of them wait for one lock anyway.
+/// It runs on a thread of its own: SQLite blocks the thread that it runs on, and takes one request after the other anyway.
 #[derive(Debug)]
 pub struct EmbeddedDatabase {
     address: SocketAddr,
@@ -78,20 +81,23 @@ fn open(data: Option<&Path>) -> io::Result<Database> {
         io::Error::new(kind, format!("no database can be kept in {}: {error}", folder.display()))
     };
     fs::create_dir_all(folder).map_err(|error| unusable(error.kind(), &error))?;
-    // Opened for writing once before, because the library falls back to reading where it may not write.
+    // Opened for writing once before, because SQLite falls back to reading where it may not write.
     fs::OpenOptions::new().create(true).append(true).open(&file).map_err(|error| unusable(error.kind(), &error))?;
     let path = file.to_str().ok_or_else(|| unusable(io::ErrorKind::InvalidInput, &"the path is not UTF-8"))?;
     Database::new(path).map_err(|error| unusable(io::ErrorKind::Other, &error))
 }
 
-/// The settings of an SDK that speaks to local services at `endpoint`, over plain HTTP and with credentials that nobody checks.
-pub fn sdk_config(endpoint: &str) -> SdkConfig {
-    let credentials = Credentials::new("local", "local", None, None, "local");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::from_static("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .endpoint_url(endpoint)
-        .build()
+/// The settings of an SDK that speaks to local services at `endpoint`, with credentials that nobody checks.
+///
+/// # Errors
+/// None that depends on `endpoint`: the settings are complete.
+pub fn sdk_config(endpoint: &str) -> Result<SdkConfig, ConfigError> {
+    let vars = [
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("AWS_ENDPOINT_URL", endpoint),
+    ];
+    let vars = Vars::new(vars.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    Ok(Aws::from_environment(&vars)?.config().clone())
 }

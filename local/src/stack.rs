@@ -97,7 +97,7 @@ pub async fn start_database(settings: &mut Settings) -> Result<Option<EmbeddedDa
     let database = EmbeddedDatabase::start(settings.data_dir.as_deref(), settings.database_port).map_err(StackError::Database)?;
     let endpoint = database.endpoint();
     let table = vars.get("TABLE_NAME").unwrap_or_default();
-    ensure_table(&client(&sdk_config(&endpoint)), table).await.map_err(StackError::Table)?;
+    ensure_table(&client(&sdk_config(&endpoint)?), table).await.map_err(StackError::Table)?;
     settings.set_default("AWS_ENDPOINT_URL_DYNAMODB", &endpoint);
     settings.set_default("AWS_REGION", "us-east-1");
     settings.set_default("AWS_ACCESS_KEY_ID", "local");

@@ -58,7 +58,9 @@ impl TestService {
 
     async fn start(settings: &[(&str, &str)], production: bool) -> Self {
         let database = EmbeddedDatabase::start(None, 0).expect("the embedded database starts");
-        ensure_table(&client(&sdk_config(&database.endpoint())), "sms-2fa").await.expect("the table is made");
+        ensure_table(&client(&sdk_config(&database.endpoint()).expect("complete settings")), "sms-2fa")
+            .await
+            .expect("the table is made");
         let storage = Proxy::start(&database.endpoint());
         let inbox = Arc::new(SmsInbox::start(|_| {}).await.expect("the inbox starts"));
         let (storage_url, inbox_url) = (storage.endpoint(), inbox.url());

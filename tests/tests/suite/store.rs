@@ -39,7 +39,7 @@ struct Rig {
 impl Rig {
     async fn new() -> Self {
         let database = EmbeddedDatabase::start(None, 0).unwrap();
-        let direct = client(&sdk_config(&database.endpoint()));
+        let direct = client(&sdk_config(&database.endpoint()).unwrap());
         ensure_table(&direct, TABLE).await.unwrap();
         let proxy = Proxy::start(&database.endpoint());
         Self { store: store_at(&proxy.endpoint()), proxy, direct, _database: database }
@@ -69,7 +69,7 @@ impl Rig {
 }
 
 fn store_at(endpoint: &str) -> DynamoStore {
-    DynamoStore::new(client(&sdk_config(endpoint)), TABLE.to_owned(), Pepper::new(&[7; 32]).unwrap())
+    DynamoStore::new(client(&sdk_config(endpoint).unwrap()), TABLE.to_owned(), Pepper::new(&[7; 32]).unwrap())
 }
 
 fn alice() -> UserId {
@@ -574,7 +574,7 @@ async fn the_audit_trail_is_read_newest_last_over_all_its_pages() {
 #[tokio::test]
 async fn creating_the_table_twice_or_at_once_is_creating_it() {
     let database = EmbeddedDatabase::start(None, 0).unwrap();
-    let client = client(&sdk_config(&database.endpoint()));
+    let client = client(&sdk_config(&database.endpoint()).unwrap());
     for result in join_all((0..8).map(|_| ensure_table(&client, TABLE))).await {
         result.unwrap();
     }
@@ -590,7 +590,7 @@ async fn creating_the_table_twice_or_at_once_is_creating_it() {
 async fn a_table_that_belongs_to_something_else_is_left_alone() {
     use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
     let database = EmbeddedDatabase::start(None, 0).unwrap();
-    let client = client(&sdk_config(&database.endpoint()));
+    let client = client(&sdk_config(&database.endpoint()).unwrap());
     let attribute = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S);
     client
         .create_table()
@@ -609,7 +609,7 @@ async fn a_table_that_belongs_to_something_else_is_left_alone() {
 async fn a_database_in_a_folder_is_still_there_after_a_restart() {
     let folder = std::env::temp_dir().join(format!("two-factor-database-{}", std::process::id()));
     let database = EmbeddedDatabase::start(Some(&folder), 0).unwrap();
-    ensure_table(&client(&sdk_config(&database.endpoint())), TABLE).await.unwrap();
+    ensure_table(&client(&sdk_config(&database.endpoint()).unwrap()), TABLE).await.unwrap();
     store_at(&database.endpoint()).commit(&change(None)).await.unwrap();
     drop(database);
 

@@ -33,7 +33,7 @@ pub struct AwsSms {
 
 impl AwsSms {
     /// A gateway for the account and region of `aws`.
-    pub fn new(aws: &aws_config::SdkConfig, config: AwsSmsConfig) -> Self {
+    pub fn new(aws: &aws_types::SdkConfig, config: AwsSmsConfig) -> Self {
         let settings = Builder::from(aws)
             .retry_config(RetryConfig::disabled())
             .timeout_config(aws::timeouts())

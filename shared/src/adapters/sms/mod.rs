@@ -48,7 +48,7 @@ pub struct Transports {
     /// For the REST providers. It follows no redirects: a redirected POST could be a second message.
     pub http: reqwest::Client,
     /// For the AWS ones: region, credentials, endpoints and HTTP client.
-    pub aws: aws_config::SdkConfig,
+    pub aws: aws_types::SdkConfig,
 }
 
 impl Transports {

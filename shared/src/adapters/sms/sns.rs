@@ -27,7 +27,7 @@ pub struct Sns {
 
 impl Sns {
     /// A gateway for the account and region of `aws`.
-    pub fn new(aws: &aws_config::SdkConfig, config: SnsConfig) -> Self {
+    pub fn new(aws: &aws_types::SdkConfig, config: SnsConfig) -> Self {
         let settings = Builder::from(aws)
             .retry_config(RetryConfig::disabled())
             .timeout_config(aws::timeouts())
