@@ -13,7 +13,7 @@ use crate::{
         http_client,
         jwks::JwksKeys,
         secrets::{SecretError, SecretSource},
-        sms::{BoxFuture, CredentialSource, Failover, FailoverSettings, Transports},
+        sms::{BoxFuture, CredentialSource, Failover, FailoverSettings, Transports, prices},
         system::{SystemClock, SystemRandom},
     },
     api::{
@@ -24,6 +24,7 @@ use crate::{
     },
     config::{Config, ConfigError, Environment, SmsConfig, Vars, sms::ProviderConfig},
     domain::{AllowedCountries, PhoneNumber, Timestamp, UserId},
+    metrics::{Metrics, RequestMetrics},
     ports::{Clock, Random},
     telemetry,
     use_cases::{Caller, Failure, Granted, Journal, Service},
@@ -76,6 +77,7 @@ pub struct App {
     pub service: Service<DynamoStore, Failover<Arc<dyn Clock>>>,
     authenticator: Authenticator<JwksKeys>,
     allowed_countries: AllowedCountries,
+    metrics: Option<Metrics>,
 }
 
 impl App {
@@ -115,13 +117,14 @@ impl App {
         let authenticator = Authenticator::new(&auth, keys, Arc::clone(&clock));
         join(authenticator.warm_up(), open_provider_connections(&sms_config, &aws, &http)).await;
 
+        let metrics = Metrics::from_vars(&vars, |country, provider| Some(prices::estimate(country, provider)?.0));
         let transports = Transports { http, aws: aws.config().clone() };
         let credentials = Arc::new(Credentials { vars, secret });
         let settings = FailoverSettings::new(SENDING, development);
         let sms = Failover::new(&sms_config, transports, credentials, Arc::clone(&clock), settings);
         let store = DynamoStore::new(dynamodb::client(aws.config()), app.table_name, app.pepper.clone());
         let service = Service { store, sms, clock, random, pepper: app.pepper, policy, template: app.messages };
-        Ok(Self { service, authenticator, allowed_countries: app.allowed_countries })
+        Ok(Self { service, authenticator, allowed_countries: app.allowed_countries, metrics })
     }
 
     /// Begins to answer `request` for the function of this name.
@@ -227,6 +230,11 @@ impl<'a> Exchange<'a> {
     pub fn end(self, result: Result<Response, Problem>) -> Response {
         let outcome = result.as_ref().err().map_or("success", Problem::code);
         let response = result.unwrap_or_else(|problem| problem.into_response(self.request.id()));
+        let at = self.app.service.clock.now();
+        let total = at.since(self.started);
+        if let Some(metrics) = &self.app.metrics {
+            metrics.emit(&RequestMetrics { function: self.function, total, journal: &self.journal, at });
+        }
         telemetry::log_request(&telemetry::RequestSummary {
             request_id: self.request.id(),
             user: self.user.as_ref(),
@@ -234,7 +242,7 @@ impl<'a> Exchange<'a> {
             method: &self.request.method,
             outcome,
             status: response.status(),
-            total: self.app.service.clock.now().since(self.started),
+            total,
             store: self.journal.store_time,
             sms: self.journal.sms_time,
         });

@@ -7,6 +7,7 @@ pub mod api;
 pub mod app;
 pub mod config;
 pub mod domain;
+pub mod metrics;
 pub mod ports;
 pub mod telemetry;
 pub mod use_cases;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::{
-    AuditEvent, AuditOutcome, Country,
+    AuditEvent, AuditOutcome, Command, Country, Proof,
     decide::{Decision, Refusal, SendLimit},
     delivery::Attempt,
 };
@@ -25,6 +25,8 @@ pub struct Journal {
     pub country: Option<Country>,
     /// The limit that a send ran into.
     pub limit: Option<SendLimit>,
+    /// Whether a code that had been sent came back and was accepted.
+    pub sms_code_accepted: bool,
     /// Every provider that was asked to send a code, and what it answered.
     pub attempts: Vec<Attempt>,
 }
@@ -35,7 +37,7 @@ impl Journal {
         self.store_time += took;
     }
 
-    pub(super) fn record(&mut self, decision: &Decision) {
+    pub(super) fn record(&mut self, command: &Command, decision: &Decision) {
         for happened in &decision.events {
             self.events.push((happened.event, happened.outcome));
             self.country = happened.phone.as_ref().map(crate::domain::PhoneNumber::country).or(self.country);
@@ -43,5 +45,6 @@ impl Journal {
         if let Err(Refusal::RateLimited { limit, .. }) = decision.outcome {
             self.limit = Some(limit);
         }
+        self.sms_code_accepted |= decision.outcome.is_ok() && matches!(command.proof(), Some(Proof::Sms(_)));
     }
 }

@@ -170,7 +170,7 @@ impl<S: Store, M: SmsSender> Service<S, M> {
             let (decision, commit) = self.decide(caller, command, snapshot, extra.as_ref());
             match self.commit(&commit, journal).await {
                 Ok(()) => {
-                    journal.record(&decision);
+                    journal.record(command, &decision);
                     let answer = decision.outcome.map_err(Failure::Refused)?;
                     return Ok(Settled { answer, code: decision.code, notice: decision.notice });
                 }

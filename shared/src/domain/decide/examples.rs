@@ -20,6 +20,7 @@ struct Story {
     last_code: Option<OutgoingCode>,
     notice: Option<Notice>,
     events: Vec<(AuditEvent, &'static str)>,
+    about: Vec<Option<PhoneNumber>>,
 }
 
 impl Story {
@@ -39,6 +40,7 @@ impl Story {
             last_code: None,
             notice: None,
             events: Vec::new(),
+            about: Vec::new(),
         }
     }
 
@@ -65,6 +67,7 @@ impl Story {
         };
         let decision = decide(self.account.clone(), command, &context, &mut self.rng);
         self.events = decision.events.iter().map(|happened| (happened.event, happened.outcome.as_str())).collect();
+        self.about = decision.events.iter().map(|happened| happened.phone.clone()).collect();
         self.notice = decision.notice;
         if let Some(account) = decision.account {
             self.account = account;
@@ -288,6 +291,7 @@ fn a_sign_in_code_is_a_proof_and_is_spent_by_it_s16() {
     story.send().unwrap();
     let proof = story.last_proof();
     story.setup(WORK, Some(proof.clone())).unwrap();
+    assert_eq!(story.about, [Some(number(WORK)), Some(number(WORK))], "the trail names the number that the code went to");
     assert_eq!(story.verify(proof), invalid(4), "spent; what is out now is the new number's code");
 }
 

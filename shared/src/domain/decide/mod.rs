@@ -58,6 +58,17 @@ pub enum Command {
     Reset,
 }
 
+impl Command {
+    /// The code that came with it, if there is one.
+    pub const fn proof(&self) -> Option<&Proof> {
+        match self {
+            Self::Setup { proof, .. } | Self::Disable { proof } => proof.as_ref(),
+            Self::Verify { proof, .. } => Some(proof),
+            Self::Send { .. } | Self::GiveBack { .. } | Self::Unlock | Self::Reset => None,
+        }
+    }
+}
+
 /// What a decision is made on, apart from the account.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
@@ -353,6 +364,8 @@ impl<'a> Step<'a> {
         let slot = self.find_slot()?;
         if let Some(proof) = proof {
             self.confirm_change(proof)?;
+            // Judging was about the old number; what follows is about the new one again.
+            self.about = Some(phone.clone());
         }
         self.account.pending = Some(Pending { phone: phone.clone(), expires_at: self.now().plus(self.policy().pending_ttl) });
         self.happened(AuditEvent::Send);

@@ -1,0 +1,375 @@
+//! Metrics: what each request did, in CloudWatch's embedded metric format, as lines on standard output. No call, no agent, no wait.
+//!
+//! Dimensions are names out of short lists: functions, providers, countries, outcomes, limits. A user, a number or an
+//! address has no place here.
+
+use std::{
+    io::{self, Write},
+    slice,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, SystemTime},
+};
+
+use metrique_writer_core::{
+    Entry, EntryWriter, MetricFlags, Observation, Unit, Value, ValueWriter, format::Format, unit::NegativeScale,
+};
+use metrique_writer_format_emf::Emf;
+
+use crate::{
+    config::Vars,
+    domain::{
+        AuditEvent, Country, Provider, Timestamp,
+        delivery::{Attempt, DeliveryReason, FailureClass},
+    },
+    use_cases::Journal,
+};
+
+/// What a message to a country costs with a provider, in millionths of a US dollar; `None` where no price is known.
+pub type Price = fn(Country, Provider) -> Option<u64>;
+
+/// What one request did.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestMetrics<'a> {
+    /// The function: `setup`, `send-sms` or `verify`.
+    pub function: &'static str,
+    /// How long the request took.
+    pub total: Duration,
+    /// What the use case wrote down.
+    pub journal: &'a Journal,
+    /// When the request ended.
+    pub at: Timestamp,
+}
+
+/// Writes metrics. There is one for each execution environment: the first request that it is told of is the cold start.
+#[derive(Debug)]
+pub struct Metrics {
+    namespace: String,
+    price: Price,
+    is_cold: AtomicBool,
+}
+
+impl Metrics {
+    /// Metrics in the CloudWatch namespace that `METRICS_NAMESPACE` names; `None` where it is unset: then nothing is written.
+    pub fn from_vars(vars: &Vars, price: Price) -> Option<Self> {
+        let namespace = vars.get("METRICS_NAMESPACE")?.to_owned();
+        Some(Self { namespace, price, is_cold: AtomicBool::new(true) })
+    }
+
+    /// Writes the metrics of a request to standard output, where CloudWatch Logs makes metrics of them.
+    pub fn emit(&self, request: &RequestMetrics<'_>) {
+        let mut lines = Vec::with_capacity(1024);
+        let written = self.write(request, &mut lines).and_then(|()| io::stdout().lock().write_all(&lines));
+        if let Err(error) = written {
+            tracing::warn!(%error, "metrics were lost");
+        }
+    }
+
+    /// Writes the metrics of a request to `output`: a line for each set of dimensions.
+    ///
+    /// # Errors
+    /// When `output` does not take them.
+    pub fn write(&self, request: &RequestMetrics<'_>, output: &mut impl Write) -> io::Result<()> {
+        let RequestMetrics { function, total, journal, at } = *request;
+        let mut lines = Lines { namespace: &self.namespace, at, output };
+
+        let mut of_function = vec![
+            ("RequestDuration", Measure::Time(total)),
+            ("StoreCalls", Measure::count(journal.store_calls)),
+            ("StoreConflicts", Measure::count(journal.conflicts)),
+            ("StoreDuration", Measure::Time(journal.store_time)),
+        ];
+        if !journal.attempts.is_empty() {
+            of_function.push(("SmsDuration", Measure::Time(journal.sms_time)));
+        }
+        if self.is_cold.swap(false, Ordering::Relaxed) {
+            of_function.push(("ColdStart", Measure::ONE));
+        }
+        lines.write(&[("Function", function)], Total::Without, &of_function)?;
+
+        self.write_sends(journal, &mut lines)?;
+        for (event, outcome) in &journal.events {
+            match event {
+                AuditEvent::Verify => {
+                    lines.write(&[("Outcome", outcome.as_str())], Total::Without, &[("VerifyResult", Measure::ONE)])?;
+                }
+                AuditEvent::Locked => lines.write(&[], Total::Without, &[("Locked", Measure::ONE)])?,
+                _ => {}
+            }
+        }
+        if let Some(limit) = journal.limit {
+            lines.write(&[("Limit", limit.as_str())], Total::Without, &[("LimitHit", Measure::ONE)])?;
+        }
+        Ok(())
+    }
+
+    fn write_sends(&self, journal: &Journal, lines: &mut Lines<'_, impl Write>) -> io::Result<()> {
+        let country = journal.country.as_ref().map_or("unknown", Country::as_str);
+        for attempt in &journal.attempts {
+            let dimensions = [("Country", country), ("Outcome", outcome(attempt)), ("Provider", attempt.provider.as_str())];
+            lines.write(&dimensions, Total::Without, &[("SmsSent", Measure::ONE)])?;
+        }
+        let failures = journal.attempts.iter().filter(|attempt| is_providers_failure(attempt)).count();
+        let failed_over = journal.attempts.iter().zip(journal.attempts.iter().skip(1)).any(|(a, b)| a.provider != b.provider);
+        let mut overall = Vec::new();
+        if failures > 0 {
+            overall.push(("SmsFailed", Measure::count(failures)));
+        }
+        if failed_over {
+            overall.push(("SmsFailover", Measure::ONE));
+        }
+        lines.write(&[], Total::Without, &overall)?;
+
+        let sent = journal.attempts.iter().find(|attempt| may_be_sent(attempt));
+        let mut by_country = Vec::new();
+        if let Some(attempt) = sent {
+            by_country.push(("CodesSent", Measure::ONE));
+            if let Some(cost) = journal.country.and_then(|country| (self.price)(country, attempt.provider)) {
+                by_country.push(("EstimatedCostMicroUsd", Measure::Amount(cost)));
+            }
+        }
+        if journal.sms_code_accepted {
+            by_country.push(("CodesVerified", Measure::ONE));
+        }
+        match (sent.is_some(), journal.sms_code_accepted) {
+            (true, false) => by_country.push(("UnverifiedCodes", Measure::Balance(1))),
+            (false, true) => by_country.push(("UnverifiedCodes", Measure::Balance(-1))),
+            (true, true) | (false, false) => {}
+        }
+        lines.write(&[("Country", country)], Total::With, &by_country)
+    }
+}
+
+/// `accepted`, or the class of the failure.
+fn outcome(attempt: &Attempt) -> &'static str {
+    attempt.result.as_ref().map_or_else(|failure| failure.class.as_str(), |_| "accepted")
+}
+
+/// What may have been sent may have to be paid, and may be typed in.
+fn may_be_sent(attempt: &Attempt) -> bool {
+    attempt.result.as_ref().err().is_none_or(|failure| failure.class == FailureClass::UnknownOutcome)
+}
+
+/// Whether the attempt failed for a reason that somebody on call can do something about, and not by the number or its owner.
+fn is_providers_failure(attempt: &Attempt) -> bool {
+    attempt.result.as_ref().err().is_some_and(|failure| match failure.class.reason() {
+        DeliveryReason::InvalidNumber | DeliveryReason::NotMobile | DeliveryReason::OptedOut => false,
+        DeliveryReason::CountryNotPermitted | DeliveryReason::ProviderUnavailable | DeliveryReason::Rejected => true,
+    })
+}
+
+/// Whether a metric is also written without its dimensions, as a total that an alarm can watch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Total {
+    With,
+    Without,
+}
+
+struct Lines<'a, W> {
+    namespace: &'a str,
+    at: Timestamp,
+    output: &'a mut W,
+}
+
+impl<W: Write> Lines<'_, W> {
+    /// Writes one line of metrics that share their dimensions; none if there are no metrics.
+    fn write(
+        &mut self,
+        dimensions: &[(&'static str, &str)],
+        total: Total,
+        metrics: &[(&'static str, Measure)],
+    ) -> io::Result<()> {
+        if metrics.is_empty() {
+            return Ok(());
+        }
+        let names = dimensions.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let mut sets = vec![names];
+        if total == Total::With {
+            sets.push(Vec::new());
+        }
+        let line = Line { at: SystemTime::UNIX_EPOCH + Duration::from_millis(self.at.as_millis()), dimensions, metrics };
+        let mut format = Emf::builder(self.namespace.to_owned(), sets).build();
+        format.format(&line, self.output).map_err(io::Error::other)
+    }
+}
+
+struct Line<'a> {
+    at: SystemTime,
+    dimensions: &'a [(&'static str, &'a str)],
+    metrics: &'a [(&'static str, Measure)],
+}
+
+impl Entry for Line<'_> {
+    fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
+        writer.timestamp(self.at);
+        for (name, value) in self.dimensions {
+            writer.value(*name, *value);
+        }
+        for (name, measure) in self.metrics {
+            writer.value(*name, measure);
+        }
+    }
+}
+
+/// A value with its unit.
+#[derive(Clone, Copy, Debug)]
+enum Measure {
+    Count(u64),
+    Balance(i8),
+    Time(Duration),
+    Amount(u64),
+}
+
+impl Measure {
+    const ONE: Self = Self::Count(1);
+
+    fn count(count: impl TryInto<u64>) -> Self {
+        Self::Count(count.try_into().unwrap_or(u64::MAX))
+    }
+}
+
+impl Value for Measure {
+    fn write(&self, writer: impl ValueWriter) {
+        let (observation, unit) = match *self {
+            Self::Count(count) => (Observation::Unsigned(count), Unit::Count),
+            Self::Balance(balance) => (Observation::Floating(balance.into()), Unit::Count),
+            Self::Time(time) => (Observation::Floating(time.as_secs_f64() * 1000.0), Unit::Second(NegativeScale::Milli)),
+            Self::Amount(amount) => (Observation::Unsigned(amount), Unit::None),
+        };
+        writer.metric(slice::from_ref(&observation).iter().copied(), unit, [], MetricFlags::empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::domain::{AuditOutcome, decide::SendLimit, delivery::Failure};
+
+    const AT: Timestamp = Timestamp::from_millis(1_767_323_045_678);
+
+    fn metrics() -> Metrics {
+        let vars = Vars::new([("METRICS_NAMESPACE".to_owned(), "TwoFactor/test".to_owned())]);
+        Metrics::from_vars(&vars, |_, _| Some(7_900)).unwrap()
+    }
+
+    fn lines(metrics: &Metrics, journal: &Journal) -> Vec<Json> {
+        let mut output = Vec::new();
+        let request = RequestMetrics { function: "send-sms", total: Duration::from_millis(12), journal, at: AT };
+        metrics.write(&request, &mut output).unwrap();
+        String::from_utf8(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The line that has this metric.
+    fn line_with<'a>(lines: &'a [Json], metric: &str) -> &'a Json {
+        lines.iter().find(|line| !line[metric].is_null()).unwrap_or_else(|| panic!("{metric} is not in {lines:?}"))
+    }
+
+    fn attempt(provider: Provider, result: Result<&str, FailureClass>) -> Attempt {
+        let result = result.map(str::to_owned).map_err(Failure::of);
+        Attempt { provider, result, duration: Duration::ZERO }
+    }
+
+    fn journal(attempts: Vec<Attempt>) -> Journal {
+        Journal { country: Country::parse("US"), attempts, ..Journal::default() }
+    }
+
+    #[test]
+    fn nothing_is_written_unless_a_namespace_is_named() {
+        assert!(Metrics::from_vars(&Vars::default(), |_, _| None).is_none());
+    }
+
+    #[test]
+    fn a_line_is_the_embedded_metric_format() {
+        // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+        let metrics = metrics();
+        let journal = Journal { store_calls: 2, conflicts: 1, store_time: Duration::from_millis(4), ..Journal::default() };
+        let metric = |name, unit| json!({"Name": name, "Unit": unit});
+        let expected = json!({
+            "_aws": {
+                "Timestamp": 1_767_323_045_678_u64,
+                "CloudWatchMetrics": [{
+                    "Namespace": "TwoFactor/test",
+                    "Dimensions": [["Function"]],
+                    "Metrics": [
+                        metric("RequestDuration", "Milliseconds"),
+                        metric("StoreCalls", "Count"),
+                        metric("StoreConflicts", "Count"),
+                        metric("StoreDuration", "Milliseconds"),
+                        metric("ColdStart", "Count"),
+                    ],
+                }],
+            },
+            "Function": "send-sms",
+            "RequestDuration": 12,
+            "StoreCalls": 2,
+            "StoreConflicts": 1,
+            "StoreDuration": 4,
+            "ColdStart": 1,
+        });
+        assert_eq!(lines(&metrics, &journal), [expected]);
+        assert!(lines(&metrics, &journal)[0]["ColdStart"].is_null(), "only the first request is the cold start");
+    }
+
+    #[test]
+    fn a_send_counts_by_provider_country_and_outcome_and_in_total() {
+        let lines = lines(&metrics(), &journal(vec![attempt(Provider::Twilio, Ok("SM1"))]));
+        let sent = line_with(&lines, "SmsSent");
+        assert_eq!(sent["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Country", "Outcome", "Provider"]]));
+        assert_eq!(
+            [&sent["Provider"], &sent["Country"], &sent["Outcome"], &sent["SmsSent"]],
+            [&json!("twilio"), &json!("US"), &json!("accepted"), &json!(1)]
+        );
+        let code = line_with(&lines, "CodesSent");
+        assert_eq!(code["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Country"], []]));
+        assert_eq!([&code["EstimatedCostMicroUsd"], &code["UnverifiedCodes"]], [&json!(7_900), &json!(1)]);
+    }
+
+    #[test]
+    fn a_failover_counts_each_provider_and_the_providers_failure() {
+        let attempts = vec![attempt(Provider::Twilio, Err(FailureClass::AuthFailed)), attempt(Provider::Sns, Ok("5f1c"))];
+        let lines = lines(&metrics(), &journal(attempts));
+        let overall = line_with(&lines, "SmsFailed");
+        assert_eq!([&overall["SmsFailed"], &overall["SmsFailover"]], [&json!(1), &json!(1)]);
+        assert_eq!(lines.iter().filter(|line| !line["SmsSent"].is_null()).count(), 2);
+        assert_eq!(line_with(&lines, "CodesSent")["CodesSent"], 1, "one code, however many providers");
+    }
+
+    #[test]
+    fn a_wrong_number_is_nobodys_alarm_and_no_code_sent() {
+        let lines = lines(&metrics(), &journal(vec![attempt(Provider::Twilio, Err(FailureClass::NotMobile))]));
+        assert_eq!(line_with(&lines, "SmsSent")["Outcome"], "not_mobile");
+        for metric in ["SmsFailed", "SmsFailover", "CodesSent", "EstimatedCostMicroUsd"] {
+            assert!(lines.iter().all(|line| line[metric].is_null()), "{metric}");
+        }
+    }
+
+    #[test]
+    fn the_same_provider_asked_again_is_no_failover() {
+        let attempts = vec![attempt(Provider::Twilio, Err(FailureClass::AuthFailed)), attempt(Provider::Twilio, Ok("SM1"))];
+        assert!(lines(&metrics(), &journal(attempts)).iter().all(|line| line["SmsFailover"].is_null()));
+    }
+
+    #[test]
+    fn a_code_that_is_typed_in_settles_one_that_was_sent() {
+        let mut journal = journal(Vec::new());
+        journal.sms_code_accepted = true;
+        journal.events.push((AuditEvent::Verify, AuditOutcome::Success));
+        let lines = lines(&metrics(), &journal);
+        let code = line_with(&lines, "CodesVerified");
+        assert_eq!([&code["CodesVerified"], &code["UnverifiedCodes"], &code["Country"]], [&json!(1), &json!(-1), &json!("US")]);
+        assert_eq!(line_with(&lines, "VerifyResult")["Outcome"], "success");
+    }
+
+    #[test]
+    fn refusals_count_by_their_code_and_limit() {
+        let mut journal = journal(Vec::new());
+        journal.events.push((AuditEvent::Verify, AuditOutcome::Refused("invalid_code")));
+        journal.events.push((AuditEvent::Locked, AuditOutcome::Success));
+        journal.limit = Some(SendLimit::Phone);
+        let lines = lines(&metrics(), &journal);
+        assert_eq!(line_with(&lines, "VerifyResult")["Outcome"], "invalid_code");
+        assert_eq!(line_with(&lines, "Locked")["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));
+        assert_eq!(line_with(&lines, "LimitHit")["Limit"], "phone");
+    }
+}
