@@ -179,12 +179,12 @@ async fn answer(
     match &fault {
         None | Some(Fault::DropResponse | Fault::HangResponse) => {}
         Some(Fault::Delay(duration)) => tokio::time::sleep(*duration).await,
-        Some(Fault::Throttle) => return refusal(400, "ProvisionedThroughputExceededException", json!({})),
-        Some(Fault::Http500) => return refusal(500, "InternalServerError", json!({})),
-        Some(Fault::Error(status, code)) => return refusal(*status, code, json!({})),
+        Some(Fault::Throttle) => return refusal(400, "ProvisionedThroughputExceededException", &asked, json!({})),
+        Some(Fault::Http500) => return refusal(500, "InternalServerError", &asked, json!({})),
+        Some(Fault::Error(status, code)) => return refusal(*status, code, &asked, json!({})),
         Some(Fault::Cancel(codes)) => {
             let reasons: Vec<_> = codes.iter().map(|code| json!({ "Code": code })).collect();
-            return refusal(400, "TransactionCanceledException", json!({ "CancellationReasons": reasons }));
+            return refusal(400, "TransactionCanceledException", &asked, json!({ "CancellationReasons": reasons }));
         }
         Some(Fault::Unprocessed) => {
             let keys = asked.get("RequestItems").cloned().unwrap_or_default();
@@ -214,11 +214,11 @@ impl Faults {
     }
 }
 
-/// An error in the form of AWS JSON 1.0.
-fn refusal(status: u16, code: &str, mut body: Value) -> io::Result<Response<Full<Bytes>>> {
+/// An error in the form of AWS JSON 1.0. Its message repeats what was asked for, as real ones may.
+fn refusal(status: u16, code: &str, asked: &Value, mut body: Value) -> io::Result<Response<Full<Bytes>>> {
     if let Some(fields) = body.as_object_mut() {
         fields.insert("__type".to_owned(), json!(format!("com.amazonaws.dynamodb.v20120810#{code}")));
-        fields.insert("message".to_owned(), json!("a test wanted this to fail"));
+        fields.insert("message".to_owned(), json!(format!("Invalid value: {asked}")));
     }
     reply(status, &body)
 }

@@ -1,8 +1,18 @@
 //! The store, through the real SDK, on the embedded database; and what it does when that fails.
 
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    net::IpAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    Client,
+    config::{Region, timeout::TimeoutConfig},
+    types::AttributeValue,
+};
 use futures_util::future::join_all;
 use serde_json::json;
 use two_factor::{
@@ -68,8 +78,16 @@ impl Rig {
     }
 }
 
+/// A store that is in no hurry, since a loaded machine may be slow, and shares its budget of retries, which the SDK keeps by
+/// region, with no other test.
 fn store_at(endpoint: &str) -> DynamoStore {
-    DynamoStore::new(client(&sdk_config(endpoint).unwrap()), TABLE.to_owned(), Pepper::new(&[7; 32]).unwrap())
+    let region = Region::new(endpoint.rsplit(':').next().unwrap().to_owned());
+    let config = client(&sdk_config(endpoint).unwrap()).config().to_builder().region(region).timeout_config(TimeoutConfig::disabled());
+    store_through(Client::from_conf(config.build()))
+}
+
+fn store_through(client: Client) -> DynamoStore {
+    DynamoStore::new(client, TABLE.to_owned(), Pepper::new(&[7; 32]).unwrap())
 }
 
 fn alice() -> UserId {
@@ -515,7 +533,8 @@ async fn keys_that_are_left_unprocessed_are_asked_for_again_a_few_times() {
 
 #[tokio::test]
 async fn a_database_that_never_answers_is_given_up_in_time_to_answer_s21() {
-    let rig = Rig::new().await;
+    let mut rig = Rig::new().await;
+    rig.store = store_through(client(&sdk_config(&rig.proxy.endpoint()).unwrap()));
     for fault in [Fault::Hang, Fault::HangResponse] {
         rig.proxy.fail_all(fault.clone());
         // With nothing to do but wait, the clock of the runtime jumps to the next timeout.
@@ -524,8 +543,50 @@ async fn a_database_that_never_answers_is_given_up_in_time_to_answer_s21() {
         assert_eq!(rig.load().await.unwrap_err(), StoreUnavailable, "{fault:?}");
         assert_eq!(rig.store.commit(&change(None)).await, Err(CommitError::Unavailable), "{fault:?}");
         let waited = started.elapsed();
-        assert!(waited >= Duration::from_secs(4) && waited <= Duration::from_millis(6100), "{fault:?}: {waited:?}");
+        assert!(waited >= Duration::from_secs(8) && waited <= Duration::from_millis(10_100), "{fault:?}: {waited:?}");
         tokio::time::resume();
+    }
+}
+
+/// What was logged, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_logged_once_and_without_what_was_to_be_stored_s6() {
+    let rig = Rig::new().await;
+    let commit = Commit { account: Some((full_account(), None)), take: vec![phone_lease(0, NOW)], ..change(None) };
+    // While there is only one subscriber, `tracing` asks the thread that logs first whether anybody listens, and remembers the
+    // answer for all threads; that may be one of another test.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    for fault in [
+        Fault::Throttle,
+        Fault::Http500,
+        Fault::Drop,
+        Fault::Error(400, "ValidationException"),
+        Fault::Cancel(vec!["ValidationError", "None", "None"]),
+    ] {
+        rig.proxy.fail_all(fault.clone());
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_max_level(tracing::Level::INFO);
+        let guard = tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
+        assert_eq!(rig.store.commit(&commit).await, Err(CommitError::Unavailable), "{fault:?}");
+        drop(guard);
+        let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(logged.lines().count(), 1, "{fault:?}: {logged}");
+        assert!(logged.contains("ERROR") && logged.contains("TransactWriteItems"), "{fault:?}: {logged}");
+        assert!(!logged.contains("5551234"), "{fault:?}: {logged}");
     }
 }
 
@@ -568,6 +629,12 @@ async fn the_audit_trail_is_read_newest_last_over_all_its_pages() {
     assert_eq!((entry.at, &*entry.event, &*entry.outcome), (later(4), "send", "success"));
     assert_eq!(entry.phone_masked.as_deref(), Some("+1****1234"));
     assert_eq!(entry.address.as_deref(), Some("198.51.100.7"));
+
+    let audit = [AuditEvent::Verify, AuditEvent::Enabled].into_iter().zip([8, 7]);
+    let audit = audit.map(|(event, nonce)| AuditRecord { at: later(5), event, ..record(nonce) }).collect();
+    rig.store.commit(&Commit { audit, ..change(None) }).await.unwrap();
+    let events: Vec<_> = rig.store.audit_trail(&alice(), 2).await.unwrap().into_iter().map(|entry| entry.event).collect();
+    assert_eq!(events, ["verify", "enabled"], "within a commit, in its order");
     assert!(rig.store.audit_trail(&UserId::parse("carol").unwrap(), 9).await.unwrap().is_empty());
 }
 

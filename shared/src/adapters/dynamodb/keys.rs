@@ -37,12 +37,12 @@ impl Key {
         Self { pk: user_partition(user), sk: "ACCOUNT".to_owned() }
     }
 
-    /// One record of a user's audit trail. Keys sort as the records happened; within a millisecond by `nonce`.
-    pub(super) fn audit(user: &UserId, at: Timestamp, nonce: u64) -> Self {
+    /// One record of a user's audit trail. Keys sort as the records happened: by time, then by their position in their commit.
+    pub(super) fn audit(user: &UserId, at: Timestamp, position: usize, nonce: u64) -> Self {
         let moment = at.to_rfc3339();
         let moment = moment.trim_end_matches('Z');
         let millisecond = at.as_millis() % 1000;
-        Self { pk: user_partition(user), sk: format!("{AUDIT_PREFIX}{moment}.{millisecond:03}Z#{nonce:016x}") }
+        Self { pk: user_partition(user), sk: format!("{AUDIT_PREFIX}{moment}.{millisecond:03}Z#{position:02}-{nonce:016x}") }
     }
 
     /// The window of a subject.
@@ -109,18 +109,18 @@ mod tests {
     }
 
     #[test]
-    fn audit_keys_sort_by_time_then_nonce() {
+    fn audit_keys_sort_by_time_then_position() {
         let user = UserId::parse("alice").unwrap();
-        let key = |millis, nonce| Key::audit(&user, Timestamp::from_millis(millis), nonce).sk;
+        let key = |millis, position, nonce| Key::audit(&user, Timestamp::from_millis(millis), position, nonce).sk;
         let sorted = [
-            key(999, u64::MAX),
-            key(1000, 0),
-            key(1001, 0),
-            key(1_767_323_045_006, 9),
-            key(1_767_323_045_006, 10),
-            key(1_767_323_045_010, 0),
+            key(999, 3, u64::MAX),
+            key(1000, 0, 0),
+            key(1001, 0, 0),
+            key(1_767_323_045_006, 9, 7),
+            key(1_767_323_045_006, 10, 1),
+            key(1_767_323_045_010, 0, 0),
         ];
         assert!(sorted.is_sorted(), "{sorted:?}");
-        assert_eq!(sorted[3], "AUDIT#2026-01-02T03:04:05.006Z#0000000000000009");
+        assert_eq!(sorted[3], "AUDIT#2026-01-02T03:04:05.006Z#09-0000000000000007");
     }
 }

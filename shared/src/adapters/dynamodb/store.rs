@@ -28,13 +28,13 @@ use crate::{
 const LOAD_ROUNDS: u32 = 3;
 const LOAD_BACKOFF: Duration = Duration::from_millis(25);
 
-/// A DynamoDB client that gives up while its caller still has time to answer: three attempts of at most a second, 3 seconds in
-/// all. The region, credentials and HTTP client are those of `config`.
+/// A DynamoDB client that gives up while its caller still has time to answer: three attempts of at most 2 seconds, 5 seconds
+/// in all. The region, credentials and HTTP client are those of `config`.
 pub fn client(config: &SdkConfig) -> Client {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
-        .operation_attempt_timeout(Duration::from_secs(1))
-        .operation_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(Duration::from_secs(2))
+        .operation_timeout(Duration::from_secs(5))
         .build();
     let retries = RetryConfig::standard()
         .with_max_attempts(3)
@@ -126,7 +126,7 @@ impl DynamoStore {
     /// A decision that changes no state needs no condition and no transaction, which would cost twice as much. Writing the
     /// record again, should the SDK try twice, changes nothing.
     async fn put_record(&self, record: &AuditRecord) -> Result<(), CommitError> {
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(audit_item(record)));
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(audit_item(0, record)));
         put.send().await.map(|_| ()).map_err(|error| commit_unavailable("PutItem", &error))
     }
 
@@ -136,7 +136,7 @@ impl DynamoStore {
         loop {
             let items = (windows.iter().map(|window| window.write(&self.table, commit.window)))
                 .chain(commit.account.iter().map(|(account, stale_at)| self.account_write(commit, account, *stale_at)))
-                .chain(commit.audit.iter().map(|record| self.audit_write(record)))
+                .chain(commit.audit.iter().enumerate().map(|(position, record)| self.audit_write(position, record)))
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(|error| {
                     let StoreUnavailable = unbuildable(&error);
@@ -181,8 +181,8 @@ impl DynamoStore {
         Ok(TransactWriteItem::builder().put(put.build()?).build())
     }
 
-    fn audit_write(&self, record: &AuditRecord) -> Result<TransactWriteItem, BuildError> {
-        let put = Put::builder().table_name(&self.table).set_item(Some(audit_item(record))).build()?;
+    fn audit_write(&self, position: usize, record: &AuditRecord) -> Result<TransactWriteItem, BuildError> {
+        let put = Put::builder().table_name(&self.table).set_item(Some(audit_item(position, record))).build()?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
@@ -326,9 +326,9 @@ fn without_lapsed(windows: Vec<WindowUpdate>, reasons: &[CancellationReason]) ->
     windows
 }
 
-fn audit_item(record: &AuditRecord) -> Item {
+fn audit_item(position: usize, record: &AuditRecord) -> Item {
     let mut item = Item::from(record);
-    item.extend(Key::audit(&record.user, record.at, record.nonce).attributes());
+    item.extend(Key::audit(&record.user, record.at, position, record.nonce).attributes());
     item
 }
 
