@@ -1,11 +1,13 @@
 //! Every SMS provider at the wire: what is sent, what each answer means, and what happens between providers.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use two_factor::{
-    adapters::sms::{SmsGateway, Transports},
+    adapters::{
+        aws::Aws,
+        http_client::public_client,
+        sms::{SmsGateway, Transports},
+    },
     config::{SmsConfig, Vars},
     domain::{AllowedCountries, FailureClass, PhoneNumber, TextMessage, delivery::Failure},
 };
@@ -14,7 +16,9 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 mod aws_sms;
 mod failover;
 mod faults;
+mod logs;
 mod messagebird;
+mod moto;
 mod plivo;
 mod sns;
 mod twilio;
@@ -43,29 +47,16 @@ pub(crate) fn config(settings: &[(&str, &str)]) -> SmsConfig {
     SmsConfig::from_vars(&vars(settings)).unwrap()
 }
 
-/// The clients, with AWS endpoints at `aws_url`.
+/// The clients that the functions use, with the AWS ones' endpoints at `aws_url`.
 pub(crate) fn transports(aws_url: &str) -> Transports {
-    // Nothing here speaks TLS. A client without roots spares the reading of the system's.
-    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    let http = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(3))
-        .no_proxy()
-        .build()
-        .unwrap();
-    let aws = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test")))
-        .endpoint_url(aws_url)
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    Transports { http, aws }
+    let vars = vars(&[
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "s3cr3t"),
+        ("AWS_ENDPOINT_URL_SNS", aws_url),
+        ("AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2", aws_url),
+    ]);
+    Transports { http: public_client(&vars).unwrap(), aws: Aws::from_environment(&vars).unwrap().config().clone() }
 }
 
 /// The settings of one provider whose API is at a URL.
