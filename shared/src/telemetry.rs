@@ -3,8 +3,11 @@
 use std::{io::IsTerminal, str::FromStr, time::Duration};
 
 use lambda_http::http::{Method, StatusCode};
+use tracing::Subscriber;
 use tracing_subscriber::{
+    Layer,
     filter::{LevelFilter, Targets},
+    fmt::{self, MakeWriter},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
@@ -14,9 +17,6 @@ use crate::{
     domain::UserId,
 };
 
-/// What is logged where nothing else is said.
-const DEFAULT_FILTER: &str = "info";
-
 /// Starts logging: as JSON on Lambda, for people elsewhere. `LOG_LEVEL`, or else `RUST_LOG`, says how much: a level, or a list such
 /// as `info,two_factor=debug`. Filtering by span or field is not on offer: it would be the only use of regular expressions in
 /// the functions.
@@ -24,25 +24,32 @@ const DEFAULT_FILTER: &str = "info";
 /// # Errors
 /// When the variable cannot be understood. Logging is started then all the same, at its default.
 pub fn start(vars: &Vars) -> Result<(), ConfigError> {
-    let wanted = ["LOG_LEVEL", "RUST_LOG"].into_iter().find_map(|name| Some((name, vars.get(name)?)));
-    let (filter, result) = match wanted.map(|(name, text)| (name, Targets::from_str(&text.to_ascii_lowercase()))) {
-        Some((_, Ok(filter))) => (filter, Ok(())),
-        Some((name, Err(_))) => (
-            default_filter(),
-            Err(ConfigError::new(name, "must be error, warn, info, debug or trace, or a list of target=level")),
-        ),
-        None => (default_filter(), Ok(())),
+    let (filter, result) = match filter(vars) {
+        Ok(filter) => (filter, Ok(())),
+        Err(error) => (default_filter(), Err(error)),
     };
-    let registry = tracing_subscriber::registry().with(filter).with(ceiling());
+    let format = if vars.get("AWS_LAMBDA_FUNCTION_NAME").is_some() { Format::Json } else { Format::Text };
     // A second start, as in tests, changes nothing.
-    let _ = if vars.get("AWS_LAMBDA_FUNCTION_NAME").is_some() {
-        let json = tracing_subscriber::fmt::layer().json().flatten_event(true);
-        registry.with(json.with_current_span(false).with_span_list(false)).try_init()
-    } else {
-        let text = tracing_subscriber::fmt::layer().with_target(false);
-        registry.with(text.with_ansi(std::io::stdout().is_terminal())).try_init()
-    };
+    let _ = subscriber(filter, format, std::io::stdout).try_init();
     result
+}
+
+#[derive(Clone, Copy)]
+enum Format {
+    Json,
+    Text,
+}
+
+fn subscriber<W>(filter: Targets, format: Format, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let layer = fmt::layer().with_writer(writer);
+    let layer = match format {
+        Format::Json => layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        Format::Text => layer.with_target(false).with_ansi(std::io::stdout().is_terminal()).boxed(),
+    };
+    tracing_subscriber::registry().with(filter).with(ceiling()).with(layer)
 }
 
 /// The most that libraries may log, whatever was asked for: at its lowest level the AWS SDK writes down whole answers, and
@@ -51,8 +58,24 @@ pub fn ceiling() -> Targets {
     Targets::new().with_default(LevelFilter::TRACE).with_target("aws_smithy_runtime", LevelFilter::DEBUG)
 }
 
+fn filter(vars: &Vars) -> Result<Targets, ConfigError> {
+    let Some((name, text)) = ["LOG_LEVEL", "RUST_LOG"].into_iter().find_map(|name| Some((name, vars.get(name)?))) else {
+        return Ok(default_filter());
+    };
+    let text = text.trim().to_ascii_lowercase();
+    // Without this, a misspelled level would be taken for a target, and silence everything else.
+    let has_level = |directive: &str| {
+        let level = directive.rsplit('=').next().unwrap_or_default().trim();
+        !level.is_empty() && LevelFilter::from_str(level).is_ok()
+    };
+    Some(text.as_str())
+        .filter(|text| text.split(',').all(has_level))
+        .and_then(|text| Targets::from_str(text).ok())
+        .ok_or_else(|| ConfigError::new(name, "must be off, error, warn, info, debug or trace, or a list of target=level"))
+}
+
 fn default_filter() -> Targets {
-    Targets::from_str(DEFAULT_FILTER).unwrap_or_default()
+    Targets::new().with_default(LevelFilter::INFO)
 }
 
 /// What a request came to. Holds no code, token or clear number, and has no place for one.
@@ -109,4 +132,91 @@ pub fn log_request(summary: &RequestSummary<'_>) {
 /// Milliseconds, to the hundredth.
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 100_000.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: Format, status: StatusCode, user: &str) -> String {
+        let log = Log::default();
+        let writer = log.clone();
+        tracing::subscriber::with_default(subscriber(default_filter(), format, move || writer.clone()), || {
+            log_request(&RequestSummary {
+                request_id: "r-1",
+                user: Some(&UserId::parse(user).unwrap()),
+                function: "verify",
+                method: &Method::POST,
+                outcome: "invalid_code",
+                status,
+                total: Duration::from_micros(12_345),
+                store: Duration::from_millis(4),
+                sms: Duration::ZERO,
+            });
+        });
+        let bytes = log.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_request_leaves_one_line_of_json_s24() {
+        let line = logged(Format::Json, StatusCode::BAD_REQUEST, "alice");
+        let mut line: Value = serde_json::from_str(&line).unwrap();
+        line.as_object_mut().unwrap().remove("timestamp").unwrap();
+        assert_eq!(
+            line,
+            json!({"level": "INFO", "target": "request", "message": "request", "request_id": "r-1", "user": "alice",
+                "function": "verify", "method": "POST", "outcome": "invalid_code", "status": 400, "total_ms": 12.35,
+                "store_ms": 4.0, "sms_ms": 0.0})
+        );
+    }
+
+    #[test]
+    fn faults_of_ours_are_errors_and_reached_limits_are_warnings() {
+        for (status, level) in [(200, "INFO"), (401, "INFO"), (429, "WARN"), (502, "ERROR"), (503, "ERROR")] {
+            let line = logged(Format::Json, StatusCode::from_u16(status).unwrap(), "alice");
+            assert!(line.contains(&format!("\"level\":\"{level}\"")), "{status}: {line}");
+        }
+    }
+
+    #[test]
+    fn no_user_identifier_can_forge_a_line() {
+        for format in [Format::Json, Format::Text] {
+            let line = logged(format, StatusCode::OK, "alice\nERROR forged\u{1b}[31m\u{7}");
+            assert_eq!(line.matches('\n').count(), 1, "{line:?}");
+            assert!(!line.contains('\u{7}') && !line.contains("\u{1b}[31m"), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_level_that_is_none_is_refused_and_named() {
+        let read = |name: &str, text: &str| filter(&Vars::new([(name.to_owned(), text.to_owned())]));
+        for text in ["info", "DEBUG", "off", "warn,two_factor=debug", " trace "] {
+            assert!(read("LOG_LEVEL", text).is_ok(), "{text}");
+        }
+        for text in ["loud", "info,", "two_factor=loud", "verbose,info", "=", ","] {
+            assert_eq!(read("RUST_LOG", text).unwrap_err().variable, "RUST_LOG", "{text}");
+        }
+        assert!(filter(&Vars::default()).is_ok());
+    }
 }

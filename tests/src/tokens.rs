@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot sign has failed")]
 
 use aws_lc_rs::{
+    encoding::{AsDer, PublicKeyX509Der},
     hmac,
     rand::SystemRandom,
     rsa::KeySize,
@@ -77,7 +78,7 @@ impl SigningKey {
         match self {
             Self::Hmac(_) => Vec::new(),
             Self::Rsa(pair) => {
-                let der: aws_lc_rs::encoding::PublicKeyX509Der = aws_lc_rs::encoding::AsDer::as_der(pair.public_key()).unwrap();
+                let der: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
                 der.as_ref().to_vec()
             }
             Self::P256(pair) => pair.public_key().as_ref().to_vec(),

@@ -30,3 +30,22 @@ impl Random for SystemRandom {
         Box::new(UnwrapErr(SysRng))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_passes_and_no_two_draws_are_alike() {
+        let (clock, random) = (SystemClock, SystemRandom);
+        let earlier = clock.now();
+        assert!(earlier.as_millis() > 1_700_000_000_000, "in milliseconds, and not in the past");
+        assert!(clock.now() >= earlier);
+        let draw = || {
+            let mut bytes = [0; 16];
+            random.rng().fill_bytes(&mut bytes);
+            bytes
+        };
+        assert_ne!(draw(), draw());
+    }
+}

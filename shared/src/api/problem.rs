@@ -370,3 +370,139 @@ fn in_words(wait: Duration) -> String {
     };
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
+
+#[cfg(test)]
+mod tests {
+    use lambda_http::Body;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const FAR: Duration = Duration::from_millis(89_001);
+
+    fn refused(refusal: Refusal) -> Problem {
+        Problem::from_failure(Failure::Refused(refusal), &Policy::default())
+    }
+
+    fn limited(limit: SendLimit) -> Problem {
+        refused(Refusal::RateLimited { limit, retry_after: FAR })
+    }
+
+    /// The headers that only this problem has, and the document.
+    fn answered(problem: Problem) -> (Value, Value) {
+        let response = problem.into_response("r-1");
+        let common = ["content-type", "cache-control", "x-content-type-options", "x-request-id"];
+        let names = response.headers().keys().filter(|name| !common.contains(&name.as_str()));
+        let headers = names.map(|name| (name.to_string(), response.headers()[name].to_str().unwrap().into())).collect();
+        let Body::Text(body) = response.body() else { panic!("no text") };
+        (Value::Object(headers), serde_json::from_str(body).unwrap())
+    }
+
+    #[test]
+    fn every_problem_has_the_status_code_extras_and_headers_of_the_contract() {
+        let unauthorized = |challenge: &str| json!({"www-authenticate": challenge});
+        let rate = |name: &str, policy: &str| {
+            json!({"retry-after": "90", "ratelimit-policy": format!("\"{name}\";{policy}"),
+                "ratelimit": format!("\"{name}\";r=0;t=90")})
+        };
+        let errors = vec![FieldError { field: "code", detail: "This field is required." }];
+        let soon = json!({"retry-after": "5"});
+        for (problem, status, code, extras, headers) in [
+            (
+                Problem::InvalidRequest { errors },
+                400,
+                "invalid_request",
+                json!({"errors": [{"field": "code", "detail": "This field is required."}]}),
+                json!({}),
+            ),
+            (PhoneNumberError::NotE164.into(), 400, "invalid_phone_number", json!({}), json!({})),
+            (PhoneNumberError::NoSuchNumber.into(), 400, "invalid_phone_number", json!({}), json!({})),
+            (PhoneNumberError::CountryNotAllowed.into(), 400, "phone_number_not_allowed", json!({}), json!({})),
+            (PhoneNumberError::NoSms.into(), 400, "phone_number_not_allowed", json!({}), json!({})),
+            (
+                refused(Refusal::InvalidCode { attempts_remaining: 4 }),
+                400,
+                "invalid_code",
+                json!({"attempts_remaining": 4}),
+                json!({}),
+            ),
+            (refused(Refusal::CodeExpired), 400, "code_expired", json!({}), json!({})),
+            (Problem::MissingCredentials, 401, "unauthorized", json!({}), unauthorized("Bearer")),
+            (Problem::InvalidCredentials, 401, "unauthorized", json!({}), unauthorized("Bearer error=\"invalid_token\"")),
+            (refused(Refusal::VerificationRequired), 403, "verification_required", json!({}), json!({})),
+            (refused(Refusal::FactorDisabled), 403, "factor_disabled", json!({}), json!({})),
+            (Problem::NotFound, 404, "not_found", json!({}), json!({})),
+            (Problem::MethodNotAllowed { allow: "POST".into() }, 405, "method_not_allowed", json!({}), json!({"allow": "POST"})),
+            (refused(Refusal::NoPendingVerification), 409, "no_pending_verification", json!({}), json!({})),
+            (refused(Refusal::AlreadyEnabled), 409, "already_enabled", json!({}), json!({})),
+            (refused(Refusal::NotEnabled), 409, "not_enabled", json!({}), json!({})),
+            (Problem::PayloadTooLarge, 413, "payload_too_large", json!({}), json!({})),
+            (Problem::UnsupportedMediaType, 415, "unsupported_media_type", json!({}), json!({})),
+            (limited(SendLimit::Cooldown), 429, "rate_limited", json!({"retry_after": 90}), rate("cooldown", "q=1;w=30")),
+            (limited(SendLimit::User), 429, "rate_limited", json!({"retry_after": 90}), rate("user", "q=5;w=3600")),
+            (limited(SendLimit::Phone), 429, "rate_limited", json!({"retry_after": 90}), rate("phone", "q=5;w=3600")),
+            (limited(SendLimit::Address), 429, "rate_limited", json!({"retry_after": 90}), rate("address", "q=20;w=3600")),
+            (refused(Refusal::TooManyAttempts), 429, "too_many_attempts", json!({}), json!({})),
+            (
+                refused(Refusal::Locked { retry_after: FAR }),
+                429,
+                "locked",
+                json!({"retry_after": 90}),
+                json!({"retry-after": "90"}),
+            ),
+            (
+                Problem::DeliveryFailed(DeliveryReason::OptedOut),
+                502,
+                "sms_delivery_failed",
+                json!({"reason": "opted_out"}),
+                json!({}),
+            ),
+            (Problem::SmsNotConfigured, 503, "sms_not_configured", json!({}), soon.clone()),
+            (Problem::Unavailable, 503, "service_unavailable", json!({}), soon),
+        ] {
+            let (answered_headers, mut document) = answered(problem);
+            assert_eq!(answered_headers, headers, "{code}");
+            let members = document.as_object_mut().unwrap();
+            for text in ["title", "detail"] {
+                let text = members.remove(text).unwrap();
+                assert!(!text.as_str().unwrap().is_empty(), "{code}");
+            }
+            let mut expected = extras;
+            expected["type"] = format!("urn:2fa:problem:{code}").into();
+            expected["status"] = status.into();
+            expected["code"] = code.into();
+            expected["request_id"] = "r-1".into();
+            assert_eq!(document, expected);
+        }
+    }
+
+    #[test]
+    fn a_wait_is_told_in_words_and_never_too_short() {
+        for (milliseconds, words) in [
+            (0, "1 second"),
+            (1_001, "2 seconds"),
+            (119_000, "119 seconds"),
+            (119_001, "2 minutes"),
+            (900_000, "15 minutes"),
+            (900_001, "16 minutes"),
+            (7_200_000, "2 hours"),
+            (86_400_000, "24 hours"),
+        ] {
+            assert_eq!(in_words(Duration::from_millis(milliseconds)), words);
+        }
+        let (headers, document) = answered(refused(Refusal::Locked { retry_after: Duration::ZERO }));
+        assert_eq!((&headers["retry-after"], &document["retry_after"]), (&json!("1"), &json!(1)), "zero would say: at once");
+    }
+
+    #[test]
+    fn details_tell_a_person_what_to_do() {
+        for (problem, detail) in [
+            (refused(Refusal::InvalidCode { attempts_remaining: 1 }), "The code is wrong. 1 attempt is left."),
+            (refused(Refusal::InvalidCode { attempts_remaining: 0 }), "The code is wrong. No attempts are left."),
+            (limited(SendLimit::User), "Too many text messages were asked for. Try again in 90 seconds."),
+            (Problem::MethodNotAllowed { allow: "POST, GET".into() }, "Use one of these methods here: POST, GET."),
+        ] {
+            assert_eq!(answered(problem).1["detail"], detail);
+        }
+    }
+}

@@ -159,3 +159,116 @@ struct StatusBody {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     factor_disabled: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::domain::{BackupCodes, Pepper, Proof, UserId, account::ActivePhone, phone_number::tests::number};
+
+    fn body(response: &Response) -> Value {
+        let Body::Text(body) = response.body() else { panic!("no text") };
+        serde_json::from_str(body).unwrap()
+    }
+
+    fn answered(answer: Answer) -> Value {
+        body(&granted(&answer.into(), "r-1"))
+    }
+
+    fn backup_codes() -> Vec<BackupCode> {
+        use rand::{SeedableRng, rngs::ChaCha12Rng};
+        let (pepper, user) = (Pepper::new(&[1; 32]).unwrap(), UserId::parse("alice").unwrap());
+        BackupCodes::issue(&pepper, &user, &mut ChaCha12Rng::seed_from_u64(1)).0
+    }
+
+    fn code_sent() -> Answer {
+        Answer::CodeSent {
+            phone: number("+14155551234"),
+            expires_in: Duration::from_secs(300),
+            resend_in: Duration::from_millis(29_001),
+            sends_remaining: 4,
+        }
+    }
+
+    #[test]
+    fn a_sent_code_is_answered_with_the_masked_number_and_no_code_s22() {
+        assert_eq!(
+            answered(code_sent()),
+            json!({"method": "sms", "phone_number_masked": "+1****1234", "expires_in": 300, "resend_in": 30,
+                "sends_remaining": 4})
+        );
+    }
+
+    #[test]
+    fn in_development_the_code_is_in_the_warning() {
+        let Ok(Proof::Sms(code)) = Proof::parse("012345") else { panic!("a code") };
+        let granted_in_development = Granted { answer: code_sent(), development_code: Some(code) };
+        assert_eq!(
+            body(&granted(&granted_in_development, "r-1"))["warning"],
+            "SMS service not configured. For development, use code: 012345"
+        );
+    }
+
+    #[test]
+    fn what_verify_answers_depends_on_what_was_verified() {
+        let backup_codes = backup_codes();
+        let shown: Vec<_> = backup_codes.iter().map(BackupCode::expose).collect();
+        assert_eq!(
+            answered(Answer::Enabled { phone: number("+14155551234"), backup_codes: backup_codes.clone() }),
+            json!({"verified": true, "enabled": true, "method": "sms", "phone_number_masked": "+1****1234",
+                "backup_codes": shown})
+        );
+        let confirmed = |method, backup_codes| Answer::Confirmed { method, backup_codes_remaining: 9, backup_codes };
+        assert_eq!(answered(confirmed(Method::Sms, None)), json!({"verified": true, "enabled": true, "method": "sms"}));
+        assert_eq!(
+            answered(confirmed(Method::BackupCode, None)),
+            json!({"verified": true, "enabled": true, "method": "backup_code", "backup_codes_remaining": 9})
+        );
+        assert_eq!(
+            answered(confirmed(Method::Sms, Some(backup_codes))),
+            json!({"verified": true, "enabled": true, "method": "sms", "backup_codes": shown})
+        );
+        assert_eq!(answered(Answer::Disabled), json!({"enabled": false}));
+    }
+
+    #[test]
+    fn the_status_shows_what_there_is_and_null_where_there_is_nothing() {
+        let off = Status { active: None, factor_disabled: false, backup_codes_remaining: 0, pending: None };
+        assert_eq!(
+            body(&status(&off, "r-1")),
+            json!({"enabled": false, "method": null, "phone_number_masked": null, "enabled_at": null,
+                "backup_codes_remaining": 0, "pending": false})
+        );
+        let active = ActivePhone { phone: number("+14155551234"), enabled_at: Timestamp::from_millis(1_767_323_045_000) };
+        let all = Status {
+            active: Some(active),
+            factor_disabled: true,
+            backup_codes_remaining: 10,
+            pending: Some(number("+447400123456")),
+        };
+        assert_eq!(
+            body(&status(&all, "r-1")),
+            json!({"enabled": true, "method": "sms", "phone_number_masked": "+1****1234",
+                "enabled_at": "2026-01-02T03:04:05Z", "backup_codes_remaining": 10, "pending": true,
+                "pending_phone_number_masked": "+44****3456", "factor_disabled": true})
+        );
+    }
+
+    #[test]
+    fn no_answer_may_be_stored_or_taken_for_anything_but_json() {
+        let response = granted(&Answer::Disabled.into(), "r-1");
+        let headers: Vec<_> = response.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        assert_eq!(
+            headers,
+            [
+                ("content-type", "application/json"),
+                ("cache-control", "no-store"),
+                ("x-content-type-options", "nosniff"),
+                ("x-request-id", "r-1")
+            ]
+        );
+    }
+}

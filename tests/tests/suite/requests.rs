@@ -102,8 +102,8 @@ async fn every_body_gets_its_answer_s23() {
     let deep = format!(r#"{{"code": {}}}"#, nested(2000));
     let deep_unknown = format!(r#"{{"code": "123456", "extra": {}}}"#, nested(2000));
     let deep_objects = format!(r#"{{"code": "123456", "extra": {}1{}}}"#, r#"{"a":"#.repeat(600), "}".repeat(600));
-    let full = format!(r#"{{"code": "123456", "padding": "{}"}}"#, "x".repeat(4096 - 35));
-    let over = format!(r#"{{"code": "123456", "padding": "{}"}}"#, "x".repeat(4097 - 35));
+    let full = format!(r#"{{"code": "123456", "padding": "{}"}}"#, "x".repeat(4096 - 33));
+    let over = format!(r#"{{"code": "123456", "padding": "{}"}}"#, "x".repeat(4097 - 33));
     assert_eq!((full.len(), over.len()), (4096, 4097));
 
     const SETUP_OK: &str = r#"{"method": "sms", "phone_number": "+14155551234"}"#;
