@@ -26,7 +26,7 @@ fail() {
 
 # Until the emulator listens and each function has answered something: starting one means building it.
 for endpoint in setup send-sms verify; do
-  curl -sS --max-time 300 --retry 300 --retry-delay 1 --retry-connrefused -o /dev/null "$api/$endpoint/" || fail "no answer"
+  curl -s --max-time 300 --retry 300 --retry-delay 1 --retry-connrefused "$api/$endpoint/" >/dev/null || fail "no answer"
 done
 
 # call METHOD PATH BODY: the answer.
