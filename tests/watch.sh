@@ -24,9 +24,14 @@ fail() {
   exit 1
 }
 
-# call METHOD PATH BODY: the answer, once the emulator listens.
+# Until the emulator listens and each function has answered something: starting one means building it.
+for endpoint in setup send-sms verify; do
+  curl -s --max-time 300 --retry 300 --retry-delay 1 --retry-connrefused "$api/$endpoint/" >/dev/null || fail "no answer"
+done
+
+# call METHOD PATH BODY: the answer.
 call() {
-  curl -sS --max-time 120 --retry 300 --retry-delay 1 --retry-connrefused -X "$1" "$api/$2" \
+  curl -sS --max-time 60 -X "$1" "$api/$2" \
     -H "Authorization: Bearer $token" -H 'Content-Type: application/json' -d "$3" || fail "$1 $2: no answer"
 }
 
