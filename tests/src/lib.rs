@@ -3,4 +3,6 @@
 pub mod clock;
 pub mod dynamodb_proxy;
 pub mod rie;
+pub mod runtime_api;
 pub mod service;
+pub mod tls_front;
