@@ -3,5 +3,7 @@
 pub mod clock;
 pub mod dynamodb_proxy;
 pub mod rie;
+pub mod runtime_api;
 pub mod service;
+pub mod tls_front;
 pub mod tokens;
