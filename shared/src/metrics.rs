@@ -78,7 +78,7 @@ impl Metrics {
             ("StoreConflicts", Measure::count(journal.conflicts)),
             ("StoreDuration", Measure::Time(journal.store_time)),
         ];
-        if !journal.attempts.is_empty() {
+        if !journal.sms_time.is_zero() {
             of_function.push(("SmsDuration", Measure::Time(journal.sms_time)));
         }
         if self.is_cold.swap(false, Ordering::Relaxed) {
