@@ -1,5 +1,5 @@
 //! An issuer of tokens: signs whatever a test asks for, good or bad, and publishes its key.
-#![allow(clippy::unwrap_used, reason = "a test that cannot sign has failed")]
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot sign has failed")]
 
 use aws_lc_rs::{
     encoding::{AsDer, PublicKeyX509Der},
@@ -64,7 +64,9 @@ impl SigningKey {
                     "n": base64url(n.big_endian_without_leading_zero()), "e": base64url(e.big_endian_without_leading_zero())})
             }
             Self::P256(pair) => {
-                let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
+                // An uncompressed point: 4, x, y.
+                let (_, point) = pair.public_key().as_ref().split_at(1);
+                let (x, y) = point.split_at(32);
                 json!({"kty": "EC", "crv": "P-256", "kid": kid, "use": "sig", "x": base64url(x), "y": base64url(y)})
             }
             Self::Ed25519(pair) => {

@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret;
 use two_factor::{
     config::{AuthMode, Config, ConfigError, Environment, Vars},
-    domain::{AllowedCountries, Policy},
+    domain::{AllowedCountries, Country, Policy},
 };
 
 const PEPPER: &str = "0123456789abcdef0123456789abcdef";
@@ -30,7 +30,7 @@ fn development_needs_no_setting_at_all() {
     assert_eq!(config.auth.user_claim, "sub");
     assert!(matches!(config.auth.mode, AuthMode::Hs256 { .. }));
     let AllowedCountries::Only(countries) = config.app.allowed_countries else { panic!("five countries, not all") };
-    assert_eq!(countries.iter().map(|country| country.as_str()).collect::<Vec<_>>(), ["AU", "CA", "DE", "GB", "US"]);
+    assert_eq!(countries.iter().map(Country::as_str).collect::<Vec<_>>(), ["AU", "CA", "DE", "GB", "US"]);
 }
 
 #[test]
