@@ -8,6 +8,11 @@ SHELL := /bin/sh
 WATCH_PORT ?= 9000
 # Whom `make token` is for.
 SUB ?= alice
+# What `make estimate` reckons with: users, messages to each of them a month, the countries' shares in percent, the provider.
+USERS ?= 1000
+SMS ?= 2
+MIX ?= US=100
+PROVIDER ?= twilio
 # What `make build` builds for: x86_64 or arm64.
 ARCH ?= x86_64
 
@@ -18,7 +23,7 @@ LOCAL := cargo run --quiet --package two-factor-local --
 # The functions that `cargo lambda` built last.
 BOOTSTRAPS := $(CURDIR)/target/lambda
 
-.PHONY: help run test check watch database invoke build fmt token events test-emulators smoke-watch clean
+.PHONY: help run test check watch database invoke build fmt token events test-emulators smoke-watch estimate clean
 
 # cargo finds cargo-lambda there, and cargo-lambda zig, which links for the C library of Lambda's Linux.
 watch invoke build: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -78,6 +83,9 @@ test-emulators: $(TOOLS) build ## Send events/ to the release binaries in the La
 
 smoke-watch: $(TOOLS) ## Enroll through `make watch`, with curl
 	tests/watch.sh
+
+estimate: ## Print what text messages cost in a month (USERS=1000 SMS=2 MIX=US=70,GB=30 PROVIDER=twilio)
+	@cargo run --quiet --package two-factor-local --bin estimate -- '$(USERS)' '$(SMS)' '$(MIX)' '$(PROVIDER)'
 
 clean: ## Remove everything that was built or installed here
 	cargo clean

@@ -3,7 +3,11 @@
 use std::{io::IsTerminal, str::FromStr, time::Duration};
 
 use lambda_http::http::{Method, StatusCode};
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use crate::{
     config::{ConfigError, Vars},
@@ -29,7 +33,7 @@ pub fn start(vars: &Vars) -> Result<(), ConfigError> {
         ),
         None => (default_filter(), Ok(())),
     };
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter).with(ceiling());
     // A second start, as in tests, changes nothing.
     let _ = if vars.get("AWS_LAMBDA_FUNCTION_NAME").is_some() {
         let json = tracing_subscriber::fmt::layer().json().flatten_event(true);
@@ -39,6 +43,12 @@ pub fn start(vars: &Vars) -> Result<(), ConfigError> {
         registry.with(text.with_ansi(std::io::stdout().is_terminal())).try_init()
     };
     result
+}
+
+/// The most that libraries may log, whatever was asked for: at its lowest level the AWS SDK writes down whole answers, and
+/// DynamoDB's have phone numbers in them (S6).
+pub fn ceiling() -> Targets {
+    Targets::new().with_default(LevelFilter::TRACE).with_target("aws_smithy_runtime", LevelFilter::DEBUG)
 }
 
 fn default_filter() -> Targets {

@@ -151,6 +151,22 @@ async fn a_refused_connection_means_that_nothing_was_sent() {
     }
 }
 
+#[tokio::test]
+async fn a_failed_handshake_means_that_nothing_was_sent() {
+    for Case { name, settings, .. } in CASES {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            connection.read(&mut [0; 8192]).await.unwrap();
+            connection.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        });
+        let result = gateway(*settings, &url).send(&message(), PATIENCE).await;
+        assert_eq!(result.unwrap_err(), Failure::with_code(FailureClass::NotSent, "no_connection"), "{name}");
+        server.await.unwrap();
+    }
+}
+
 fn class(result: Result<String, Failure>) -> Option<FailureClass> {
     result.err().map(|failure| failure.class)
 }

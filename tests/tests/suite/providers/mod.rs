@@ -5,7 +5,7 @@ use std::time::Duration;
 use two_factor::{
     adapters::{
         aws::Aws,
-        http_client,
+        http_client::public_client,
         sms::{SmsGateway, Transports},
     },
     config::{SmsConfig, Vars},
@@ -16,7 +16,9 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 mod aws_sms;
 mod failover;
 mod faults;
+mod logs;
 mod messagebird;
+mod moto;
 mod plivo;
 mod sns;
 mod twilio;
@@ -45,17 +47,16 @@ pub(crate) fn config(settings: &[(&str, &str)]) -> SmsConfig {
     SmsConfig::from_vars(&vars(settings)).unwrap()
 }
 
-/// The clients, with AWS endpoints at `aws_url`.
+/// The clients that the functions use, with the AWS ones' endpoints at `aws_url`.
 pub(crate) fn transports(aws_url: &str) -> Transports {
     let vars = vars(&[
         ("AWS_REGION", "eu-central-1"),
         ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
-        ("AWS_SECRET_ACCESS_KEY", "secret"),
-        ("AWS_ENDPOINT_URL", aws_url),
+        ("AWS_SECRET_ACCESS_KEY", "s3cr3t"),
+        ("AWS_ENDPOINT_URL_SNS", aws_url),
+        ("AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2", aws_url),
     ]);
-    let http = http_client::public_client(&vars).unwrap();
-    let aws = Aws::from_environment(&vars).unwrap().config().clone();
-    Transports { http, aws }
+    Transports { http: public_client(&vars).unwrap(), aws: Aws::from_environment(&vars).unwrap().config().clone() }
 }
 
 /// The settings of one provider whose API is at a URL.
