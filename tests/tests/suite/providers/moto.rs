@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{PATIENCE, gateway, message, sns};
+use super::{PATIENCE, gateway, message, sns, transports};
 
 #[tokio::test]
 async fn the_text_that_is_published_is_the_text_that_sns_has() {
@@ -17,7 +17,7 @@ async fn the_text_that_is_published_is_the_text_that_sns_has() {
     message.body = format!("012345 is your ACME & Söhne code, {}.", std::process::id());
     let id = gateway(sns, &moto).send(&message, PATIENCE).await.unwrap();
 
-    let data = reqwest::get(format!("{moto}/moto-api/data.json")).await.unwrap().bytes().await.unwrap();
+    let data = transports(&moto).http.get(format!("{moto}/moto-api/data.json")).send().await.unwrap().bytes().await.unwrap();
     let data: Value = serde_json::from_slice(&data).unwrap();
     let sent: Vec<_> = data["sns"]["SMS"].as_array().unwrap().iter().filter(|sms| sms["message"] == *message.body).collect();
     let [sms] = sent[..] else { panic!("sent {} times", sent.len()) };
