@@ -16,7 +16,8 @@ const SMS_PROVIDERS: &str = "SMS_PROVIDERS";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SmsConfig {
     /// `SMS_PROVIDERS`: an ordered list of names, separated by commas. Unset: every provider that has settings of its own, in
-    /// the order of [`Provider::ALL`]. SNS needs none beyond the function's role, so it serves only where it is named.
+    /// the order of [`Provider::ALL`]. SNS and AWS End User Messaging work with the function's own role, so they serve only
+    /// where they are named.
     pub providers: Vec<ProviderConfig>,
 }
 
@@ -427,8 +428,7 @@ fn is_configured(provider: Provider, vars: &Vars) -> bool {
             "TWILIO_PHONE_NUMBER",
             "TWILIO_MESSAGING_SERVICE_SID",
         ],
-        Provider::Sns => &[],
-        Provider::AwsSms => &["AWS_SMS_ORIGINATION_IDENTITY"],
+        Provider::Sns | Provider::AwsSms => &[],
         Provider::Vonage => &["VONAGE_API_KEY", "VONAGE_API_SECRET", "VONAGE_FROM"],
         Provider::MessageBird => &["MESSAGEBIRD_ACCESS_KEY", "MESSAGEBIRD_FROM"],
         Provider::Plivo => &["PLIVO_AUTH_ID", "PLIVO_AUTH_TOKEN", "PLIVO_FROM", "PLIVO_POWERPACK_UUID"],
@@ -523,6 +523,7 @@ mod tests {
         let plivo = [("PLIVO_AUTH_ID", "MA1"), ("PLIVO_AUTH_TOKEN", "t"), ("PLIVO_FROM", "ACME")];
         assert_eq!(providers(&[&plivo[..], &TWILIO].concat()), [Provider::Twilio, Provider::Plivo]);
         assert!(providers(&[("SNS_SENDER_ID", "ACME"), ("AWS_REGION", "eu-west-1")]).is_empty(), "SNS must be named");
+        assert!(providers(&[("AWS_SMS_ORIGINATION_IDENTITY", "pool-1")]).is_empty(), "AWS End User Messaging must be named");
         assert!(providers(&[("TWILIO_BASE_URL", "http://127.0.0.1:1")]).is_empty(), "a host is no account");
     }
 

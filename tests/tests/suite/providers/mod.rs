@@ -118,6 +118,7 @@ pub(crate) fn sns(_: &str) -> Vec<(&'static str, String)> {
 
 pub(crate) fn aws_sms(_: &str) -> Vec<(&'static str, String)> {
     vec![
+        ("SMS_PROVIDERS", "aws-sms".to_owned()),
         ("AWS_SMS_ORIGINATION_IDENTITY", "pool-0123456789abcdef".to_owned()),
         ("AWS_SMS_CONFIGURATION_SET", "otp".to_owned()),
         ("AWS_SMS_MAX_PRICE", "0.20".to_owned()),
