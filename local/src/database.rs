@@ -1,4 +1,4 @@
-//! The embedded database: DynamoDB's protocol over SQLite, in this process, spoken to over loopback as any other.
+//! The embedded database: DynamoDB's protocol over a file or memory, in this process, spoken to over loopback as any other.
 
 use std::{
     fs, io,
@@ -20,7 +20,7 @@ const FILE: &str = "dynamodb.sqlite";
 
 /// A running database. It stops when this is dropped.
 ///
-/// It runs on a thread of its own: SQLite blocks the thread that it runs on, and takes one request after the other anyway.
+/// It runs on a thread of its own: each request blocks the thread that it runs on, and all of them wait for one lock anyway.
 #[derive(Debug)]
 pub struct EmbeddedDatabase {
     address: SocketAddr,
@@ -81,7 +81,7 @@ fn open(data: Option<&Path>) -> io::Result<Database> {
         io::Error::new(kind, format!("no database can be kept in {}: {error}", folder.display()))
     };
     fs::create_dir_all(folder).map_err(|error| unusable(error.kind(), &error))?;
-    // Opened for writing once before, because SQLite falls back to reading where it may not write.
+    // Opened for writing once before, because the library falls back to reading where it may not write.
     fs::OpenOptions::new().create(true).append(true).open(&file).map_err(|error| unusable(error.kind(), &error))?;
     let path = file.to_str().ok_or_else(|| unusable(io::ErrorKind::InvalidInput, &"the path is not UTF-8"))?;
     Database::new(path).map_err(|error| unusable(io::ErrorKind::Other, &error))

@@ -82,7 +82,8 @@ impl Rig {
 /// region, with no other test.
 fn store_at(endpoint: &str) -> DynamoStore {
     let region = Region::new(endpoint.rsplit(':').next().unwrap().to_owned());
-    let config = client(&sdk_config(endpoint).unwrap()).config().to_builder().region(region).timeout_config(TimeoutConfig::disabled());
+    let config =
+        client(&sdk_config(endpoint).unwrap()).config().to_builder().region(region).timeout_config(TimeoutConfig::disabled());
     store_through(Client::from_conf(config.build()))
 }
 
