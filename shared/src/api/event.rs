@@ -37,6 +37,9 @@ pub struct Reply {
     headers: Map<String, Value>,
     body: Body,
     is_base64_encoded: bool,
+    /// None are ever set, but `cargo lambda watch` takes no answer in payload format 2.0 without the field; 1.0 knows no such field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cookies: Option<[&'static str; 0]>,
 }
 
 /// Serves invocations with `handler` until the environment ends.
@@ -66,7 +69,8 @@ where
         let errors = vec![FieldError { field: "body", detail: "The event is no HTTP request." }];
         return Problem::InvalidRequest { errors }.into_response(invocation_id).into();
     };
-    handler(request).await.into()
+    let cookies = request.gateway.cookies.then_some([]);
+    Reply { cookies, ..handler(request).await.into() }
 }
 
 impl Event {
@@ -118,6 +122,7 @@ fn gateway(context: &Map<String, Value>, invocation_id: &str) -> Gateway {
         stage: text(context, "stage").filter(|stage| *stage != "$default").map(str::to_owned),
         route: route.map(str::to_owned),
         claims: claims(context).cloned(),
+        cookies: context.contains_key("http"),
     }
 }
 
@@ -133,7 +138,7 @@ impl From<Response> for Reply {
         // Each of our headers has one value of visible ASCII.
         let headers = parts.headers.iter().filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.into())));
         let is_base64_encoded = matches!(body, Body::Binary(_));
-        Self { status_code: parts.status.as_u16(), headers: headers.collect(), body, is_base64_encoded }
+        Self { status_code: parts.status.as_u16(), headers: headers.collect(), body, is_base64_encoded, cookies: None }
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Gateway {
     pub route: Option<String>,
     /// The claims of the token that the gateway's authorizer verified.
     pub claims: Option<Map<String, Value>>,
+    /// Whether its answers have a field for cookies: those of payload format 2.0 do.
+    pub cookies: bool,
 }
 
 impl fmt::Debug for Request {
