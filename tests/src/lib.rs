@@ -6,4 +6,5 @@ pub mod rie;
 pub mod runtime_api;
 pub mod service;
 pub mod tls_front;
+pub mod template;
 pub mod tokens;

@@ -136,6 +136,11 @@ impl<A: Copy> Endpoint<A> {
         self.path
     }
 
+    /// The methods that it knows.
+    pub fn methods(&self) -> impl Iterator<Item = &'static Method> + use<A> {
+        self.actions.iter().map(|(method, _)| method)
+    }
+
     /// What the request asks this endpoint to do.
     ///
     /// # Errors
@@ -169,7 +174,7 @@ impl<A: Copy> Endpoint<A> {
     }
 
     fn allow(&self) -> String {
-        self.actions.iter().map(|(method, _)| method.as_str()).collect::<Vec<_>>().join(", ")
+        self.methods().map(Method::as_str).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -15,3 +15,4 @@ mod races;
 mod requests;
 mod secrets;
 mod store;
+mod template;
