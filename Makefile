@@ -23,7 +23,7 @@ LOCAL := cargo run --quiet --package two-factor-local --
 # The functions that `cargo lambda` built last.
 BOOTSTRAPS := $(CURDIR)/target/lambda
 
-.PHONY: help run test check watch database invoke build fmt token events test-emulators template sam-build deny smoke-watch estimate clean
+.PHONY: help run test check watch database invoke build fmt token events test-emulators test-cloud template sam-build deny smoke-watch estimate clean
 
 # cargo finds cargo-lambda there, and cargo-lambda zig, which links for the C library of Lambda's Linux.
 watch invoke build: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -80,6 +80,10 @@ events: ## Put a token that lasts until 2100 into every file of events/
 test-emulators: $(TOOLS) build ## Send events/ to the release binaries in the Lambda runtime interface emulator
 	RIE="$$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-x86_64)" BOOTSTRAPS=$(BOOTSTRAPS) \
 	  cargo test --package two-factor-tests --test suite emulator -- --nocapture
+
+test-cloud: $(TOOLS) build ## Live through a whole factor with the release binaries on an emulated cloud, made from template.yaml
+	RIE="$$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-x86_64)" BOOTSTRAPS=$(BOOTSTRAPS) MOTO_SERVER=$(VENV)/bin/moto_server \
+	  $(VENV)/bin/python tests/cloud.py
 
 template: $(TOOLS) ## Check template.yaml: cfn-lint, sam validate, checkov (.checkov.yaml has the exceptions)
 	$(VENV)/bin/cfn-lint template.yaml
