@@ -5,6 +5,6 @@ pub mod dynamodb_proxy;
 pub mod rie;
 pub mod runtime_api;
 pub mod service;
-pub mod tls_front;
 pub mod template;
+pub mod tls_front;
 pub mod tokens;

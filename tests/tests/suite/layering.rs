@@ -7,15 +7,16 @@ use std::{
 };
 
 /// Each part of `shared/src`, and the parts that it may import. `config` is plain data for the shell.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("domain", &["domain"]),
     ("ports", &["domain"]),
     ("use_cases", &["use_cases", "ports", "domain"]),
     ("config", &["config", "domain"]),
     ("telemetry", &["telemetry", "config", "domain", "ports"]),
+    ("metrics", &["use_cases", "config", "domain"]),
     ("adapters", &["adapters", "use_cases", "ports", "domain", "config"]),
     ("api", &["api", "use_cases", "ports", "domain", "config"]),
-    ("app", &["api", "adapters", "use_cases", "ports", "domain", "config", "telemetry", "app"]),
+    ("app", &["api", "adapters", "use_cases", "ports", "domain", "config", "telemetry", "metrics", "app"]),
 ];
 
 #[test]
