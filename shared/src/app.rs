@@ -250,6 +250,12 @@ impl<'a> Exchange<'a> {
     }
 }
 
+/// Loads the data that phone numbers are judged by, for the function that parses them: in the init phase, where CPU is cheap,
+/// rather than while the first number waits.
+pub fn prepare_phone_numbers() {
+    PhoneNumber::warm_up();
+}
+
 /// Runs one function on Lambda until its environment ends: starts the service in the init phase and answers invocations with
 /// `handle`. A wrong setting ends the process with a message that names it. A secret that cannot be read does not: invocations
 /// are answered with 503 until it can be (S21).

@@ -60,7 +60,8 @@ impl Authority {
     fn server_config(&self) -> ServerConfig {
         let key = KeyPair::generate().expect("a key can be made");
         let params = CertificateParams::new(["localhost".to_owned()]).expect("the name is a name");
-        let certificate: CertificateDer<'static> = params.signed_by(&key, &self.issuer).expect("a certificate can be signed").into();
+        let certificate: CertificateDer<'static> =
+            params.signed_by(&key, &self.issuer).expect("a certificate can be signed").into();
         ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("the provider speaks TLS")

@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use two_factor::domain::PhoneNumber;
+use two_factor::app;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    // The only function that parses numbers: their data is loaded before the first one has to wait for it.
-    PhoneNumber::warm_up();
-    two_factor::app::run(setup::handle).await
+    app::prepare_phone_numbers();
+    app::run(setup::handle).await
 }

@@ -16,7 +16,11 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
-use aws_smithy_types::{body::SdkBody, timeout::TimeoutConfig};
+use aws_smithy_types::{
+    body::SdkBody,
+    retry::{ReconnectMode, RetryConfig},
+    timeout::TimeoutConfig,
+};
 use aws_types::{
     SdkConfig,
     endpoint_config::AccountIdEndpointMode,
@@ -36,6 +40,12 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long an unused connection is kept. AWS calls are signed, idempotent and retried: a connection closed under one is harmless.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// At most this many tries of a call, apart from what a client asks for itself. Connections stay in the pool whatever happened on
+/// them: the pool is not the SDK's own, and notices a broken one itself.
+pub fn retries(most_attempts: u32) -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(most_attempts).with_reconnect_mode(ReconnectMode::ReuseAllConnections)
+}
 
 /// An AWS service that this one calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +132,7 @@ impl Aws {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .http_client(Transport { client: http.clone(), read_timeout: None })
             .timeout_config(timeouts)
+            .retry_config(retries(3))
             // One host name for DynamoDB, whatever the credentials know of the account: the one whose connection is open.
             .account_id_endpoint_mode(AccountIdEndpointMode::Disabled)
             .service_config(endpoints.clone());

@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use aws_sdk_secretsmanager::{
     Client,
-    config::{Config, retry::RetryConfig, timeout::TimeoutConfig},
+    config::{Config, timeout::TimeoutConfig},
     error::{DisplayErrorContext, ProvideErrorMetadata},
 };
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use super::aws::retries;
 use crate::{config::ConfigError, domain::Timestamp, ports::Clock};
 
 /// The least time between two refreshes.
@@ -96,7 +97,7 @@ impl SecretSource {
     async fn fetch(&self) -> Result<Secret, SecretError> {
         let timeouts =
             TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).operation_timeout(TOTAL_TIMEOUT).build();
-        let patience = Config::builder().timeout_config(timeouts).retry_config(RetryConfig::standard().with_max_attempts(2));
+        let patience = Config::builder().timeout_config(timeouts).retry_config(retries(2));
         let request = self.client.get_secret_value().secret_id(&self.id);
         let answer = request.customize().config_override(patience).send().await.map_err(|error| {
             tracing::error!(error = %DisplayErrorContext(&error), "the secret cannot be read");

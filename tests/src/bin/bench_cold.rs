@@ -3,7 +3,13 @@
 //! Starts the binary as Lambda does and plays the runtime API; behind TLS stand the embedded database, a Secrets Manager and a
 //! Twilio that keep to loopback. Every measured request is a whole one: `setup` and `send-sms` send a text message, `verify`
 //! enables the factor.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a measurement that cannot be made has to stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a measurement that cannot be made has to stop"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -58,16 +64,24 @@ const AIMS: &str = "6.00 MB       15.0 ms        5.00 ms        1.00 ms       12
 async fn main() -> ExitCode {
     let folders: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
     let folders = if folders.is_empty() { vec![PathBuf::from("target/lambda")] } else { folders };
-    let binaries: Vec<Binary> = folders.iter().flat_map(|folder| FUNCTIONS.into_iter().filter_map(|name| Binary::find(folder, name))).collect();
+    let binaries: Vec<Binary> =
+        folders.iter().flat_map(|folder| FUNCTIONS.into_iter().filter_map(|name| Binary::find(folder, name))).collect();
     if binaries.is_empty() {
         println!("no release binaries in {folders:?}: `make build` makes them");
         return ExitCode::FAILURE;
     }
     let mut cloud = Cloud::start().await;
-    let helpers: BTreeMap<_, _> = FUNCTIONS.into_iter().filter_map(|name| Some((name, Binary::find(folders.first()?, name)?))).collect();
+    let helpers: BTreeMap<_, _> =
+        FUNCTIONS.into_iter().filter_map(|name| Some((name, Binary::find(folders.first()?, name)?))).collect();
 
-    println!("{:32} {:>9} {:>13} {:>14} {:>14} {:>13}   instructions (million)", "", "size", "exec to poll", "first", "warm", "peak RSS");
-    println!("{:32} {:>9} {:>13} {:>14} {:>14} {:>13}   {:>7} {:>7} {:>7}", "", "", "median (min)", "median (wait)", "median (wait)", "", "start", "first", "warm");
+    println!(
+        "{:32} {:>9} {:>13} {:>14} {:>14} {:>13}   instructions (million)",
+        "", "size", "exec to poll", "first", "warm", "peak RSS"
+    );
+    println!(
+        "{:32} {:>9} {:>13} {:>14} {:>14} {:>13}   {:>7} {:>7} {:>7}",
+        "", "", "median (min)", "median (wait)", "median (wait)", "", "start", "first", "warm"
+    );
     let mut measured: Vec<Measurements> = binaries.iter().map(|_| Measurements::default()).collect();
     // Start by start and not binary by binary, so that what disturbs the machine disturbs all of them.
     for _ in 0..STARTS {
@@ -133,7 +147,8 @@ impl Cloud {
         fs::create_dir_all(&folder).expect("the folder for temporary files can be written");
         let ca_file = folder.join("ca.pem");
         fs::write(&ca_file, authority.pem()).expect("the folder for temporary files can be written");
-        let fronts: Vec<_> = [database.endpoint(), secrets, inbox.url()].iter().map(|url| TlsFront::start(&authority, url)).collect();
+        let fronts: Vec<_> =
+            [database.endpoint(), secrets, inbox.url()].iter().map(|url| TlsFront::start(&authority, url)).collect();
         let [dynamodb, secrets, twilio] = fronts.as_slice() else { unreachable!("three fronts were started") };
         let environment = BTreeMap::from([
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128".to_owned()),
@@ -149,7 +164,8 @@ impl Cloud {
             ("SECRET_ID", "sms-2fa".to_owned()),
             ("SMS_COOLDOWN_SECONDS", "0".to_owned()),
         ]);
-        let keys = secret.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
+        let keys =
+            secret.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
         let config = Config::from_vars(&Vars::new(keys)).expect("the secret is complete");
         let events = FUNCTIONS.into_iter().map(|name| (name, event_file(name))).collect();
         Self {
@@ -207,7 +223,12 @@ impl Cloud {
 
     /// Events of this many users of their own, each of which the function grants.
     async fn events(&mut self, function: &'static str, helpers: &BTreeMap<&'static str, Binary>, number: usize) -> Vec<Value> {
-        let users: Vec<u32> = (0..number).map(|_| { self.users += 1; self.users }).collect();
+        let users: Vec<u32> = (0..number)
+            .map(|_| {
+                self.users += 1;
+                self.users
+            })
+            .collect();
         let mut codes = vec![String::new(); number];
         if function != "setup" && number > 0 {
             let setup = helpers.get("setup").expect("send-sms and verify are measured on what setup stored");
@@ -223,7 +244,8 @@ impl Cloud {
     }
 
     fn event(&self, function: &'static str, user: u32, code: &str) -> Value {
-        let token = self.mint.mint(&format!("user-{user}"), SystemClock.now(), Duration::from_secs(3600)).expect("a token can be minted");
+        let token =
+            self.mint.mint(&format!("user-{user}"), SystemClock.now(), Duration::from_secs(3600)).expect("a token can be minted");
         let [_, high, middle, low] = user.to_be_bytes();
         let body = match function {
             "setup" => json!({ "method": "sms", "phone_number": format!("+1415{}", 2_000_000 + user) }),
@@ -232,7 +254,8 @@ impl Cloud {
         };
         let mut event = self.events.get(function).expect("there is an event of each function").clone();
         *event.pointer_mut("/headers/authorization").expect("the event has a token") = format!("Bearer {token}").into();
-        *event.pointer_mut("/requestContext/http/sourceIp").expect("the event has an address") = format!("10.{high}.{middle}.{low}").into();
+        *event.pointer_mut("/requestContext/http/sourceIp").expect("the event has an address") =
+            format!("10.{high}.{middle}.{low}").into();
         event.as_object_mut().expect("an event is an object").insert("body".to_owned(), body.to_string().into());
         event
     }
@@ -275,7 +298,10 @@ impl Function {
             None => Command::new(&binary.path),
             Some(out) => {
                 let mut command = Command::new("valgrind");
-                command.args(["--quiet", "--tool=callgrind"]).arg(format!("--callgrind-out-file={}", out.display())).arg(&binary.path);
+                command
+                    .args(["--quiet", "--tool=callgrind"])
+                    .arg(format!("--callgrind-out-file={}", out.display()))
+                    .arg(&binary.path);
                 command
             }
         };

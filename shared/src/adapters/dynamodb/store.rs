@@ -4,7 +4,7 @@ use std::{collections::HashMap, error::Error, iter, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{self, retry::RetryConfig, timeout::TimeoutConfig},
+    config::{self, timeout::TimeoutConfig},
     error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError},
     operation::{RequestId, transact_write_items::TransactWriteItemsError},
     types::{AttributeValue, CancellationReason, KeysAndAttributes, Put, TransactWriteItem, Update},
@@ -20,6 +20,7 @@ use super::{
     },
 };
 use crate::{
+    adapters::aws::retries,
     domain::{Account, Lease, Leases, Pepper, Timestamp, UserId},
     ports::{AuditRecord, Commit, CommitError, LeaseChange, LoadRequest, Snapshot, Store, StoreUnavailable, Version},
 };
@@ -36,10 +37,7 @@ pub fn client(config: &SdkConfig) -> Client {
         .operation_attempt_timeout(Duration::from_secs(2))
         .operation_timeout(Duration::from_secs(5))
         .build();
-    let retries = RetryConfig::standard()
-        .with_max_attempts(3)
-        .with_initial_backoff(Duration::from_millis(50))
-        .with_max_backoff(Duration::from_millis(500));
+    let retries = retries(3).with_initial_backoff(Duration::from_millis(50)).with_max_backoff(Duration::from_millis(500));
     Client::from_conf(config::Builder::from(config).timeout_config(timeouts).retry_config(retries).build())
 }
 

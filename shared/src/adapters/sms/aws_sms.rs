@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_pinpointsmsvoicev2::{
     Client,
-    config::{Builder, retry::RetryConfig},
+    config::Builder,
     error::SdkError,
     operation::send_text_message::SendTextMessageError,
     types::{
@@ -17,6 +17,7 @@ use aws_sdk_pinpointsmsvoicev2::{
 
 use super::{BoxFuture, SmsGateway, aws, rest::message_id};
 use crate::{
+    adapters::aws::retries,
     config::sms::AwsSmsConfig,
     domain::{FailureClass, Provider, TextMessage, delivery::Failure},
 };
@@ -35,7 +36,8 @@ impl AwsSms {
     /// A gateway for the account and region of `aws`.
     pub fn new(aws: &aws_types::SdkConfig, config: AwsSmsConfig) -> Self {
         let settings = Builder::from(aws)
-            .retry_config(RetryConfig::disabled())
+            // Once: a second try could be a second message (S12).
+            .retry_config(retries(1))
             .timeout_config(aws::timeouts())
             .interceptor(aws::BoundedAnswer)
             .build();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_sns::{
     Client,
-    config::{Builder, retry::RetryConfig},
+    config::Builder,
     error::{ProvideErrorMetadata, SdkError},
     operation::publish::PublishError,
     types::MessageAttributeValue,
@@ -15,6 +15,7 @@ use aws_sdk_sns::{
 
 use super::{BoxFuture, SmsGateway, aws, rest::message_id};
 use crate::{
+    adapters::aws::retries,
     config::sms::SnsConfig,
     domain::{FailureClass, Provider, TextMessage, delivery::Failure},
 };
@@ -29,7 +30,8 @@ impl Sns {
     /// A gateway for the account and region of `aws`.
     pub fn new(aws: &aws_types::SdkConfig, config: SnsConfig) -> Self {
         let settings = Builder::from(aws)
-            .retry_config(RetryConfig::disabled())
+            // Once: a second try could be a second message (S12).
+            .retry_config(retries(1))
             .timeout_config(aws::timeouts())
             .interceptor(aws::BoundedAnswer)
             .build();
