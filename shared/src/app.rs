@@ -71,10 +71,13 @@ impl From<SecretError> for StartError {
     }
 }
 
+/// The service with the parts that it has in production.
+pub type TwoFactor = Service<DynamoStore, Failover<Arc<dyn Clock>>>;
+
 /// The service, ready to answer.
 pub struct App {
     /// What can be done.
-    pub service: Service<DynamoStore, Failover<Arc<dyn Clock>>>,
+    pub service: TwoFactor,
     authenticator: Authenticator<JwksKeys>,
     allowed_countries: AllowedCountries,
     metrics: Option<Metrics>,
@@ -209,7 +212,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// What can be done, and the journal to do it with.
-    pub fn service(&mut self) -> (&'a Service<DynamoStore, Failover<Arc<dyn Clock>>>, &mut Journal) {
+    pub fn service(&mut self) -> (&'a TwoFactor, &mut Journal) {
         (&self.app.service, &mut self.journal)
     }
 

@@ -1,5 +1,4 @@
 //! A proxy in front of DynamoDB that writes down every call at the wire and makes those fail that a test wants to fail.
-#![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a test that cannot set up its tools has to stop")]
 
 use std::{
     collections::{BTreeMap, VecDeque},

@@ -1,4 +1,12 @@
 //! What the tests run on: emulators of what surrounds the service.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot set up its tools, or finds something else than it expects, has to stop"
+)]
 
 pub mod clock;
 pub mod dynamodb_proxy;

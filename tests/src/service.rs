@@ -1,6 +1,5 @@
 //! The whole service for a test: the local server with its three functions, on the embedded database behind a proxy that counts
 //! and breaks calls, with a clock that the test moves and, if wanted, an inbox in the place of Twilio.
-#![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a test that cannot set up its tools has to stop")]
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! `template.yaml` as CloudFormation reads it: tags in their long form, and functions of parameters and conditions evaluated.
+//! `template.yaml` as `CloudFormation` reads it: tags in their long form, and functions of parameters and conditions evaluated.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -173,7 +173,7 @@ pub fn members(value: &Value) -> BTreeMap<String, Value> {
     value.as_object().cloned().unwrap_or_default().into_iter().collect()
 }
 
-/// A scalar as text: CloudFormation knows numbers and booleans as text too.
+/// A scalar as text: `CloudFormation` knows numbers and booleans as text too.
 pub fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -1,5 +1,4 @@
 //! TLS in front of a plain server on loopback, with a certificate made for the occasion: what the service meets in the cloud.
-#![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a test that cannot set up its tools has to stop")]
 
 use std::{
     io,

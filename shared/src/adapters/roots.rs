@@ -49,7 +49,8 @@ pub fn public_tls(vars: &Vars) -> Result<ClientConfig, ConfigError> {
     client_config(roots)
 }
 
-/// Whether `region` is one of AWS's commercial regions, such as `us-east-1`: not China, GovCloud, a sovereign or an isolated one.
+/// Whether `region` is one of AWS's commercial regions, such as `us-east-1`: not one of China, of a
+/// government, of a sovereign or an isolated cloud.
 fn is_commercial(region: &str) -> bool {
     let parts: Vec<&str> = region.split('-').collect();
     matches!(parts.as_slice(), [area, _, _] if area.len() == 2 && *area != "cn")

@@ -15,7 +15,7 @@ use two_factor_tests::rie::RuntimeEmulator;
 #[tokio::test]
 async fn every_event_gets_its_answer_from_the_release_binaries() {
     let (Some(rie), Some(bootstraps)) = (variable("RIE"), variable("BOOTSTRAPS")) else {
-        println!("skipped: needs RIE and BOOTSTRAPS, see `make test-emulators`");
+        eprintln!("skipped: needs RIE and BOOTSTRAPS, see `make test-emulators`");
         return;
     };
     let mut settings = Settings::read([], Path::new("no file")).unwrap();

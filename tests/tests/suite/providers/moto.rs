@@ -9,7 +9,7 @@ use super::{PATIENCE, gateway, message, sns, transports};
 #[tokio::test]
 async fn the_text_that_is_published_is_the_text_that_sns_has() {
     let Some(moto) = std::env::var("MOTO_URL").ok().filter(|url| !url.is_empty()) else {
-        println!("skipped: needs a running moto server at MOTO_URL");
+        eprintln!("skipped: needs a running moto server at MOTO_URL");
         return;
     };
     let mut message = message();
