@@ -65,7 +65,7 @@ pub struct AppConfig {
     pub messages: MessageTemplate,
     /// `TABLE_NAME`
     pub table_name: String,
-    /// `CODE_PEPPER`: the key of every digest.
+    /// `CODE_PEPPER`: the key of every digest; and `CODE_PEPPER_PREVIOUS`, while it is being rotated.
     pub pepper: Pepper,
     /// `ALLOWED_COUNTRIES`
     pub allowed_countries: AllowedCountries,
@@ -74,16 +74,23 @@ pub struct AppConfig {
 impl AppConfig {
     pub(super) fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
         let environment = Environment::from_vars(vars)?;
-        let pepper = environment.secret(vars, "CODE_PEPPER", DEVELOPMENT_PEPPER)?;
-        let pepper = Pepper::new(pepper.expose_secret().as_bytes())
-            .map_err(|_| ConfigError::new("CODE_PEPPER", format!("must have at least {} bytes", Pepper::MIN_BYTES)))?;
         Ok(Self {
             environment,
             messages: messages(vars)?,
             table_name: table_name(vars)?,
-            pepper,
+            pepper: pepper(vars, environment)?,
             allowed_countries: countries(vars)?,
         })
+    }
+}
+
+fn pepper(vars: &Vars, environment: Environment) -> Result<Pepper, ConfigError> {
+    let too_short = |name| move |_| ConfigError::new(name, format!("must have at least {} bytes", Pepper::MIN_BYTES));
+    let secret = environment.secret(vars, "CODE_PEPPER", DEVELOPMENT_PEPPER)?;
+    let pepper = Pepper::new(secret.expose_secret().as_bytes()).map_err(too_short("CODE_PEPPER"))?;
+    match vars.secret("CODE_PEPPER_PREVIOUS") {
+        Some(secret) => pepper.with_previous(secret.expose_secret().as_bytes()).map_err(too_short("CODE_PEPPER_PREVIOUS")),
+        None => Ok(pepper),
     }
 }
 

@@ -31,7 +31,16 @@ impl BackupCode {
 
     /// The digest that is stored in place of the code; it binds the code to its user.
     pub fn digest(&self, pepper: &Pepper, user: &UserId) -> Digest {
-        pepper.digest(&[b"backup-code", user.as_str().as_bytes(), self.0.as_bytes()])
+        pepper.digest(&self.parts(user))
+    }
+
+    /// Whether `stored` is what was kept of this code.
+    fn matches(&self, stored: &Digest, pepper: &Pepper, user: &UserId) -> bool {
+        pepper.recognizes(stored, &self.parts(user))
+    }
+
+    fn parts<'a>(&'a self, user: &'a UserId) -> [&'a [u8]; 3] {
+        [b"backup-code", user.as_str().as_bytes(), self.0.as_bytes()]
     }
 
     /// The code as its owner gets to see it, once: `XXXX-XXXX-XXXX-XXXX`.
@@ -78,10 +87,10 @@ impl BackupCodes {
         self.digests.len()
     }
 
-    /// Takes the code with this digest out of the set; `false` if it is not in it. Looks at every code, found or not.
-    pub(super) fn spend(&mut self, digest: &Digest) -> bool {
+    /// Takes a code out of the set; `false` if it is not in it. Looks at every code, found or not.
+    pub(super) fn spend(&mut self, code: &BackupCode, pepper: &Pepper, user: &UserId) -> bool {
         let before = self.digests.len();
-        self.digests.retain(|kept| kept != digest);
+        self.digests.retain(|kept| !code.matches(kept, pepper, user));
         self.digests.len() < before
     }
 }
@@ -119,9 +128,8 @@ mod tests {
     fn a_code_is_spent_once() {
         let (pepper, user) = (Pepper::new(&[1; 32]).unwrap(), UserId::parse("alice").unwrap());
         let (codes, mut kept) = BackupCodes::issue(&pepper, &user, &mut ChaCha12Rng::seed_from_u64(1));
-        let digest = codes[3].digest(&pepper, &user);
-        assert!(kept.spend(&digest));
-        assert!(!kept.spend(&digest));
+        assert!(kept.spend(&codes[3], &pepper, &user));
+        assert!(!kept.spend(&codes[3], &pepper, &user));
         assert_eq!(kept.remaining(), 9);
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use rand::CryptoRng;
 
-use super::{Digest, PhoneNumber, Timestamp};
+use super::{Code, Digest, Pepper, PhoneNumber, Timestamp, UserId, code::Binding};
 
 /// Names one challenge among all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,4 +78,12 @@ pub struct Challenge {
     pub expires_at: Timestamp,
     /// Wrong guesses at this code.
     pub wrong_guesses: u32,
+}
+
+impl Challenge {
+    /// Whether `code` is the one that was sent to `user` for this challenge (S4).
+    pub(super) fn is_answered_by(&self, code: &Code, pepper: &Pepper, user: &UserId) -> bool {
+        let binding = Binding { user, phone: &self.phone, purpose: self.purpose, id: self.id };
+        code.matches(&self.digest, pepper, &binding)
+    }
 }

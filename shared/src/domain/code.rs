@@ -24,22 +24,41 @@ impl Code {
         shaped.then(|| Self(digits.to_owned()))
     }
 
-    /// The digest that is stored in place of the code; it binds the code to its user, phone, purpose and challenge (S4).
-    pub fn digest(&self, pepper: &Pepper, user: &UserId, phone: &PhoneNumber, purpose: Purpose, id: ChallengeId) -> Digest {
-        pepper.digest(&[
+    /// The digest that is stored in place of the code.
+    pub(super) fn digest(&self, pepper: &Pepper, binding: &Binding<'_>) -> Digest {
+        pepper.digest(&self.parts(binding))
+    }
+
+    /// Whether `stored` is what was kept of this code, sent for this.
+    pub(super) fn matches(&self, stored: &Digest, pepper: &Pepper, binding: &Binding<'_>) -> bool {
+        pepper.recognizes(stored, &self.parts(binding))
+    }
+
+    fn parts<'a>(&'a self, binding: &'a Binding<'_>) -> [&'a [u8]; 6] {
+        let Binding { user, phone, purpose, id } = binding;
+        [
             b"sms-code",
             user.as_str().as_bytes(),
             phone.as_e164().as_bytes(),
             purpose.as_str().as_bytes(),
             id.as_bytes(),
             self.0.as_bytes(),
-        ])
+        ]
     }
 
     /// The digits themselves, for the text message (and, in development, for the warning that stands in for it).
     pub fn expose(&self) -> &str {
         &self.0
     }
+}
+
+/// What a code is good for, and nothing else: its digest binds it to all of this (S4).
+#[derive(Clone, Copy)]
+pub(super) struct Binding<'a> {
+    pub(super) user: &'a UserId,
+    pub(super) phone: &'a PhoneNumber,
+    pub(super) purpose: Purpose,
+    pub(super) id: ChallengeId,
 }
 
 impl fmt::Debug for Code {
@@ -140,13 +159,18 @@ mod tests {
             crate::domain::phone_number::tests::number("+14155551235"),
         );
         let (first, second) = (ChallengeId::from_bytes([1; 16]), ChallengeId::from_bytes([2; 16]));
-        let digest = code.digest(&pepper, &alice, &home, Purpose::SignIn, first);
-        assert_eq!(digest, code.digest(&pepper, &alice, &home, Purpose::SignIn, first));
-        assert_ne!(digest, code.digest(&pepper, &bob, &home, Purpose::SignIn, first), "user");
-        assert_ne!(digest, code.digest(&pepper, &alice, &work, Purpose::SignIn, first), "phone");
-        assert_ne!(digest, code.digest(&pepper, &alice, &home, Purpose::Enroll, first), "purpose");
-        assert_ne!(digest, code.digest(&pepper, &alice, &home, Purpose::SignIn, second), "challenge");
-        assert_ne!(digest, Code("123457".into()).digest(&pepper, &alice, &home, Purpose::SignIn, first), "code");
+        let binding = Binding { user: &alice, phone: &home, purpose: Purpose::SignIn, id: first };
+        let digest = code.digest(&pepper, &binding);
+        assert!(code.matches(&digest, &pepper, &binding));
+        for (reason, other) in [
+            ("user", Binding { user: &bob, ..binding }),
+            ("phone", Binding { phone: &work, ..binding }),
+            ("purpose", Binding { purpose: Purpose::Enroll, ..binding }),
+            ("challenge", Binding { id: second, ..binding }),
+        ] {
+            assert!(!code.matches(&digest, &pepper, &other), "{reason}");
+        }
+        assert!(!Code("123457".into()).matches(&digest, &pepper, &binding), "code");
     }
 
     fn rng() -> ChaCha12Rng {

@@ -5,8 +5,13 @@ use std::fmt::{self, Write as _};
 use aws_lc_rs::hmac;
 
 /// The key of every digest (`CODE_PEPPER`). It lives in the environment or in Secrets Manager, never in the table.
+///
+/// While the key is being rotated, what was stored under the previous one (`CODE_PEPPER_PREVIOUS`) is recognized too.
 #[derive(Clone)]
-pub struct Pepper(hmac::Key);
+pub struct Pepper {
+    key: hmac::Key,
+    previous: Option<hmac::Key>,
+}
 
 /// The pepper is too short to be a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,34 +27,52 @@ impl Pepper {
     /// # Errors
     /// When `secret` has fewer than [`Pepper::MIN_BYTES`] bytes.
     pub fn new(secret: &[u8]) -> Result<Self, PepperTooShort> {
-        if secret.len() < Self::MIN_BYTES {
-            return Err(PepperTooShort);
-        }
-        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, secret)))
+        Ok(Self { key: key(secret)?, previous: None })
+    }
+
+    /// The same key, with `secret` recognized as the one before it.
+    ///
+    /// # Errors
+    /// When `secret` has fewer than [`Pepper::MIN_BYTES`] bytes.
+    pub fn with_previous(self, secret: &[u8]) -> Result<Self, PepperTooShort> {
+        Ok(Self { previous: Some(key(secret)?), ..self })
     }
 
     /// HMAC-SHA256 over `parts`, each preceded by its length, so that no two lists of parts make the same input.
     /// The first part names what is digested and keeps the kinds apart.
     pub(crate) fn digest(&self, parts: &[&[u8]]) -> Digest {
-        let mut bytes = [0; Digest::LENGTH];
-        let tag = self.context(parts).sign();
-        bytes.copy_from_slice(tag.as_ref());
-        Digest(bytes)
+        sign(&self.key, parts)
     }
 
-    fn context(&self, parts: &[&[u8]]) -> hmac::Context {
-        let mut context = hmac::Context::with_key(&self.0);
-        for part in parts {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
-        }
-        context
+    /// Whether `stored` is the digest of `parts`, under this key or the previous one.
+    pub(crate) fn recognizes(&self, stored: &Digest, parts: &[&[u8]]) -> bool {
+        let current = sign(&self.key, parts) == *stored;
+        let previous = self.previous.as_ref().is_some_and(|key| sign(key, parts) == *stored);
+        current | previous
     }
 
     /// A stable name for `subject` of the given kind, in hex: a key of the table that tells nothing about the subject.
     pub fn pseudonym(&self, kind: &str, subject: &str) -> String {
         self.digest(&[b"pseudonym", kind.as_bytes(), subject.as_bytes()]).to_hex()
     }
+}
+
+fn key(secret: &[u8]) -> Result<hmac::Key, PepperTooShort> {
+    if secret.len() < Pepper::MIN_BYTES {
+        return Err(PepperTooShort);
+    }
+    Ok(hmac::Key::new(hmac::HMAC_SHA256, secret))
+}
+
+fn sign(key: &hmac::Key, parts: &[&[u8]]) -> Digest {
+    let mut context = hmac::Context::with_key(key);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    let mut bytes = [0; Digest::LENGTH];
+    bytes.copy_from_slice(context.sign().as_ref());
+    Digest(bytes)
 }
 
 impl fmt::Debug for Pepper {
@@ -115,6 +138,18 @@ mod tests {
         // RFC 2104 over FIPS 180-4, from `hmac.new(b"\x07"*32, (2).to_bytes(8,"big")+b"ab", "sha256").hexdigest()` in Python.
         let pepper = Pepper::new(&[7; 32]).unwrap();
         assert_eq!(pepper.digest(&[b"ab"]).to_hex(), "8c0be0ba6e96fa9ec6584e7b73d57d83c5e285aa221819d7dd5da916c72247be");
+    }
+
+    #[test]
+    fn what_was_made_under_the_previous_pepper_is_recognized_and_nothing_new_is_made_under_it() {
+        let (old, new) = (Pepper::new(&[1; 32]).unwrap(), Pepper::new(&[2; 32]).unwrap());
+        let rotated = new.clone().with_previous(&[1; 32]).unwrap();
+        assert!(rotated.recognizes(&old.digest(&[b"x"]), &[b"x"]));
+        assert!(rotated.recognizes(&new.digest(&[b"x"]), &[b"x"]));
+        assert!(!rotated.recognizes(&old.digest(&[b"x"]), &[b"y"]));
+        assert!(!new.recognizes(&old.digest(&[b"x"]), &[b"x"]), "once the old pepper is gone");
+        assert_eq!(rotated.digest(&[b"x"]), new.digest(&[b"x"]));
+        assert!(new.with_previous(&[1; 31]).is_err());
     }
 
     #[test]

@@ -460,6 +460,18 @@ fn a_backup_code_is_nothing_without_a_factor() {
 }
 
 #[test]
+fn codes_and_backup_codes_survive_the_rotation_of_the_pepper() {
+    let (mut story, codes) = Story::enrolled();
+    story.send().unwrap();
+    story.pepper = Pepper::new(&[9; 32]).unwrap().with_previous(&[3; 32]).unwrap();
+    assert!(story.verify_last().is_ok());
+    assert!(story.verify(Proof::Backup(codes[0].clone())).is_ok());
+    assert_eq!(story.verify(Proof::Backup(codes[0].clone())), invalid(9), "spent under either pepper");
+    story.pepper = Pepper::new(&[9; 32]).unwrap();
+    assert_eq!(story.verify(Proof::Backup(codes[1].clone())), invalid(8), "not once the old pepper is forgotten");
+}
+
+#[test]
 fn turning_off_takes_a_proof_and_leaves_nothing_s16_s18() {
     let (mut story, codes) = Story::enrolled();
     assert_eq!(story.disable(None), Err(Refusal::VerificationRequired));

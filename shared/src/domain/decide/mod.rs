@@ -14,6 +14,7 @@ use super::{
     Account, AuditEvent, AuditOutcome, BackupCode, BackupCodes, Challenge, ChallengeId, Code, GuessCount, Lease, Leases, Pending,
     Pepper, PhoneNumber, Policy, Proof, Purpose, SmsFactor, Timestamp, UserId,
     account::{ActivePhone, NOTICES_PER_WINDOW},
+    code::Binding,
     send_window::Send,
     text_message::NoticeKind,
 };
@@ -524,8 +525,7 @@ impl<'a> Step<'a> {
         if challenge.wrong_guesses >= self.policy().code_max_attempts {
             return Err(Refusal::TooManyAttempts);
         }
-        let Context { pepper, user, .. } = *self.context;
-        if code.digest(pepper, user, &challenge.phone, challenge.purpose, challenge.id) != challenge.digest {
+        if !challenge.is_answered_by(code, self.context.pepper, self.context.user) {
             return Err(self.count_wrong_sms_code());
         }
         self.account.sms_guesses = GuessCount::default();
@@ -571,7 +571,7 @@ impl<'a> Step<'a> {
         if let Some(retry_after) = self.account.backup.guesses.lock_remaining(now) {
             return Err(Refusal::Locked { retry_after });
         }
-        if self.account.backup.spend(&code.digest(self.context.pepper, self.context.user)) {
+        if self.account.backup.spend(code, self.context.pepper, self.context.user) {
             self.account.backup.guesses = GuessCount::default();
             return Ok(());
         }
@@ -642,7 +642,7 @@ impl<'a> Step<'a> {
         };
         let expires_at = pending_until.into_iter().fold(now.plus(policy.code_ttl), Timestamp::min);
         let valid_for = expires_at.since(now);
-        let digest = code.digest(pepper, user, &phone, purpose, id);
+        let digest = code.digest(pepper, &Binding { user, phone: &phone, purpose, id });
         self.account.challenge = Some(Challenge { id, purpose, phone: phone.clone(), digest, expires_at, wrong_guesses: 0 });
         self.account.sends.record(Send {
             challenge: id,
