@@ -23,7 +23,7 @@ LOCAL := cargo run --quiet --package two-factor-local --
 # The functions that `cargo lambda` built last.
 BOOTSTRAPS := $(CURDIR)/target/lambda
 
-.PHONY: help run test check watch database invoke build fmt token events test-emulators test-cloud template sam-build deny smoke-watch estimate clean
+.PHONY: help run test check watch database invoke build fmt token events test-emulators test-cloud template sam-build deny smoke-watch bench-cold estimate clean
 
 # cargo finds cargo-lambda there, and cargo-lambda zig, which links for the C library of Lambda's Linux.
 watch invoke build: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -98,6 +98,9 @@ deny: $(TOOLS) ## Check licenses, bans and sources of all dependencies (deny.tom
 
 smoke-watch: $(TOOLS) ## Enroll through `make watch`, with curl
 	tests/watch.sh
+
+bench-cold: build ## Measure cold starts of the release binaries, everything around them behind TLS
+	cargo run --package two-factor-tests --bin bench_cold -- $(BOOTSTRAPS)
 
 estimate: ## Print what text messages cost in a month (USERS=1000 SMS=2 MIX=US=70,GB=30 PROVIDER=twilio)
 	@cargo run --quiet --package two-factor-local --bin estimate -- '$(USERS)' '$(SMS)' '$(MIX)' '$(PROVIDER)'

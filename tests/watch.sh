@@ -17,6 +17,7 @@ stop() {
   rm -f "$log"
 }
 trap stop EXIT
+trap "exit 1" INT TERM
 
 fail() {
   echo "$1" >&2
