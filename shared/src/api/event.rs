@@ -8,7 +8,7 @@ use std::{convert::Infallible, net::IpAddr};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use lambda_http::{
-    Body, LambdaEvent, RequestExt,
+    Body, LambdaEvent,
     http::{HeaderMap, HeaderName, HeaderValue, Method},
     service_fn,
 };
@@ -90,22 +90,6 @@ impl Event {
             body: body(event),
             gateway: gateway(context, invocation_id),
         })
-    }
-}
-
-/// A request that `lambda_http`'s types describe already: from a server that plays the gateway.
-impl From<lambda_http::Request> for Request {
-    fn from(request: lambda_http::Request) -> Self {
-        let context = request.request_context_ref().and_then(|context| serde_json::to_value(context).ok());
-        let context = context.as_ref().and_then(Value::as_object).map(|context| gateway(context, "")).unwrap_or_default();
-        let (parts, body) = request.into_parts();
-        Self {
-            method: parts.method,
-            path: parts.uri.path().to_owned(),
-            headers: parts.headers,
-            body: RequestBody::Bytes(body.to_vec()),
-            gateway: context,
-        }
     }
 }
 
