@@ -72,7 +72,11 @@ impl TestService {
             .await
             .expect("the table is made");
         let storage = Proxy::start(&database.endpoint());
-        let inbox = Arc::new(SmsInbox::start(|_| {}).await.expect("the inbox starts"));
+        let clock = ManualClock::new();
+        // A provider takes its time, so that what is stored after a send is stored later than the send.
+        let sending = Arc::clone(&clock);
+        let inbox = SmsInbox::start(move |_| sending.advance(Duration::from_millis(1))).await;
+        let inbox = Arc::new(inbox.expect("the inbox starts"));
         let (storage_url, inbox_url) = (storage.endpoint(), inbox.url());
         let mut variables = BTreeMap::from([
             ("AWS_REGION", "us-east-1"),
@@ -93,7 +97,6 @@ impl TestService {
         }
         variables.extend(settings.iter().copied());
         let vars = Vars::new(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
-        let clock = ManualClock::new();
         let mint = TokenMint::new(&Config::from_vars(&vars).expect("the settings are right").auth).expect("tokens can be minted");
         let parts = Parts { clock: Arc::clone(&clock) as Arc<dyn Clock>, random: Arc::new(SystemRandom) };
         let app = App::start_with(vars, parts).await.unwrap_or_else(|error| panic!("the service starts: {error}"));
