@@ -20,7 +20,10 @@ use axum::{
 use futures_util::StreamExt as _;
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
-use two_factor::{api::event::invoke, app::App};
+use two_factor::{
+    api::event::{Event, Reply, invoke},
+    app::App,
+};
 
 use crate::{
     gateway::{self, MAX_BODY},
@@ -120,15 +123,18 @@ async fn call_function(gateway: Arc<Gateway>, parts: Parts, body: Bytes, peer: S
     let number = gateway.requests.fetch_add(1, Ordering::Relaxed);
     let request_id = format!("local-{:016x}-{number}", gateway.run);
     let Ok(event) = gateway::event(&parts, &body, peer, &request_id) else { return failed_invocation() };
-    let app = &*gateway.app;
-    let path = parts.uri.path();
-    let reply = match path.strip_suffix('/').unwrap_or(path) {
-        "/api/v1/auth/2fa/send-sms" => invoke(&event, &request_id, |request| send_sms::handle(app, request)).await,
-        "/api/v1/auth/2fa/verify" => invoke(&event, &request_id, |request| verify::handle(app, request)).await,
-        // A path that is nobody's too: each function answers 404 for what is not its own.
-        _ => invoke(&event, &request_id, |request| setup::handle(app, request)).await,
-    };
+    let reply = invoke_function(&gateway.app, parts.uri.path(), &event, &request_id).await;
     gateway::response(&reply).unwrap_or_else(failed_invocation)
+}
+
+/// Hands an event, whatever is in it, to the function that the gateway has at `path`.
+pub async fn invoke_function(app: &App, path: &str, event: &Event, invocation_id: &str) -> Reply {
+    match path.strip_suffix('/').unwrap_or(path) {
+        "/api/v1/auth/2fa/send-sms" => invoke(event, invocation_id, |request| send_sms::handle(app, request)).await,
+        "/api/v1/auth/2fa/verify" => invoke(event, invocation_id, |request| verify::handle(app, request)).await,
+        // A path that is nobody's too: each function answers 404 for what is not its own.
+        _ => invoke(event, invocation_id, |request| setup::handle(app, request)).await,
+    }
 }
 
 /// The body, or as much of it as the gateway would pass on: what is longer is far longer than a function accepts, and the

@@ -1,24 +1,34 @@
 //! The whole service for a test: the local server with its three functions, on the embedded database behind a proxy that counts
 //! and breaks calls, with a clock that the test moves and, if wanted, an inbox in the place of Twilio.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
-use reqwest::{Method, header::HeaderMap};
+use aws_sdk_dynamodb::types::AttributeValue;
+use reqwest::{
+    Method,
+    header::{HeaderMap, HeaderName},
+};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use two_factor::{
     adapters::{
-        dynamodb::{client, table::ensure_table},
+        dynamodb::{AuditEntry, client, table::ensure_table},
         http_client::public_client,
         system::SystemRandom,
     },
+    api::event::Event,
     app::{App, Parts},
     config::{Config, Vars},
+    domain::UserId,
     ports::Clock,
 };
 use two_factor_local::{
     database::{EmbeddedDatabase, sdk_config},
-    server::{LocalServer, Options},
+    server::{LocalServer, Options, invoke_function},
     sms_inbox::SmsInbox,
     token::TokenMint,
 };
@@ -38,10 +48,11 @@ pub struct TestService {
     pub storage: Proxy,
     /// What was sent, where the service sends through Twilio.
     pub inbox: Arc<SmsInbox>,
+    app: Arc<App>,
     server: LocalServer,
     mint: TokenMint,
     http: reqwest::Client,
-    _database: EmbeddedDatabase,
+    database: EmbeddedDatabase,
 }
 
 impl TestService {
@@ -61,7 +72,11 @@ impl TestService {
             .await
             .expect("the table is made");
         let storage = Proxy::start(&database.endpoint());
-        let inbox = Arc::new(SmsInbox::start(|_| {}).await.expect("the inbox starts"));
+        let clock = ManualClock::new();
+        // A provider takes its time, so that what is stored after a send is stored later than the send.
+        let sending = Arc::clone(&clock);
+        let inbox = SmsInbox::start(move |_| sending.advance(Duration::from_millis(1))).await;
+        let inbox = Arc::new(inbox.expect("the inbox starts"));
         let (storage_url, inbox_url) = (storage.endpoint(), inbox.url());
         let mut variables = BTreeMap::from([
             ("AWS_REGION", "us-east-1"),
@@ -82,20 +97,21 @@ impl TestService {
         }
         variables.extend(settings.iter().copied());
         let vars = Vars::new(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
-        let clock = ManualClock::new();
         let mint = TokenMint::new(&Config::from_vars(&vars).expect("the settings are right").auth).expect("tokens can be minted");
         let parts = Parts { clock: Arc::clone(&clock) as Arc<dyn Clock>, random: Arc::new(SystemRandom) };
         let app = App::start_with(vars, parts).await.unwrap_or_else(|error| panic!("the service starts: {error}"));
+        let app = Arc::new(app);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
-        let server = LocalServer::start(listener, Arc::new(app), Options::default()).expect("the server starts");
+        let server = LocalServer::start(listener, Arc::clone(&app), Options::default()).expect("the server starts");
         Self {
+            app,
             clock,
             storage,
             inbox,
             server,
             mint,
             http: public_client(&Vars::default()).expect("a client can be built"),
-            _database: database,
+            database,
         }
     }
 
@@ -116,6 +132,37 @@ impl TestService {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.expect("the answer is whole");
         Reply { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+    }
+
+    /// Hands an event, as the runtime would, to the function at this path.
+    pub async fn invoke(&self, path: &str, event: &Event) -> Reply {
+        let reply = invoke_function(&self.app, path, event, "invocation-1").await;
+        let reply = serde_json::to_value(reply).expect("a reply is JSON");
+        let mut headers = HeaderMap::new();
+        for (name, value) in reply["headers"].as_object().expect("a reply has headers") {
+            let name: HeaderName = name.parse().expect("a header has a name");
+            headers.insert(name, value.as_str().and_then(|value| value.parse().ok()).expect("a header has a value"));
+        }
+        let status = reply["statusCode"].as_u64().and_then(|status| status.try_into().ok()).expect("a reply has a status");
+        let text = reply["body"].as_str().unwrap_or_default();
+        Reply { status, headers, body: serde_json::from_str(text).unwrap_or_else(|_| text.into()) }
+    }
+
+    /// Every item of the table, read past the service.
+    pub async fn items(&self) -> Vec<HashMap<String, AttributeValue>> {
+        let database = client(&sdk_config(&self.database.endpoint()).expect("complete settings"));
+        let mut pages = database.scan().table_name("sms-2fa").consistent_read(true).into_paginator().items().send();
+        let mut items = Vec::new();
+        while let Some(item) = pages.next().await {
+            items.push(item.expect("the table can be read"));
+        }
+        items
+    }
+
+    /// The user's audit trail, oldest first.
+    pub async fn audit_trail(&self, user: &str) -> Vec<AuditEntry> {
+        let user = UserId::parse(user).expect("an identifier");
+        self.app.service.store.audit_trail(&user, usize::MAX).await.expect("the trail can be read")
     }
 
     /// A request to build on.

@@ -1,0 +1,376 @@
+//! What a user's journey leaves behind: an audit trail that tells all of it, one log line a request, and no secret anywhere (S6,
+//! S17, S24).
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tracing_subscriber::{Layer, layer::SubscriberExt};
+use two_factor::{adapters::dynamodb::AuditEntry, telemetry};
+use two_factor_local::sms_inbox::Reply as Twilio;
+use two_factor_tests::service::{HOME, Reply, TestService, User, WORK};
+
+const USER_AGENT: &str = "audit-test/1.0 (a phone)";
+/// What a test's client says of itself before it gets to the service: a tab is a control character.
+const USER_AGENT_SENT: &str = "audit-test/1.0\t (a phone)";
+const BOBS: &str = "+14155551236";
+
+/// What is logged on this thread, line by line, as JSON.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Catches everything that can be logged at all, at whatever level.
+    fn catch(&self) -> tracing::subscriber::DefaultGuard {
+        let writer = self.clone();
+        let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(move || writer.clone());
+        let subscriber = tracing_subscriber::registry().with(lines.with_filter(telemetry::ceiling()));
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Request identifier and outcome of each request line, in order.
+    fn requests(&self) -> Vec<(String, String, u64)> {
+        let text = self.text();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON"));
+        let text = |line: &Value, name: &str| line[name].as_str().unwrap().to_owned();
+        lines
+            .filter(|line| line["target"] == "request")
+            .map(|line| (text(&line, "request_id"), text(&line, "outcome"), line["status"].as_u64().unwrap()))
+            .collect()
+    }
+}
+
+/// What one record of the trail must say: event, outcome, masked number, details.
+type Expected = (&'static str, &'static str, Option<&'static str>, Vec<(&'static str, &'static str)>);
+
+const HOME_MASKED: Option<&str> = Some("+1****1234");
+const WORK_MASKED: Option<&str> = Some("+44****3456");
+const BOBS_MASKED: Option<&str> = Some("+1****1236");
+
+fn record(event: &'static str, outcome: &'static str, phone: Option<&'static str>) -> Expected {
+    (event, outcome, phone, Vec::new())
+}
+
+/// A code that went to Twilio first.
+fn sent(phone: Option<&'static str>) -> Expected {
+    ("send", "success", phone, vec![("provider", "twilio")])
+}
+
+/// A send that was refused: the provider that would have been asked is named all the same.
+fn not_sent(code: &'static str) -> Expected {
+    ("send", code, None, vec![("provider", "twilio")])
+}
+
+/// A user whose every request is written down with what it must leave in the trail.
+struct Journey<'a> {
+    service: &'a TestService,
+    user: User<'a>,
+    replies: &'a Mutex<Vec<Reply>>,
+    expected: Vec<(Expected, String)>,
+}
+
+impl<'a> Journey<'a> {
+    fn new(service: &'a TestService, user: &str, replies: &'a Mutex<Vec<Reply>>) -> Self {
+        Self { service, user: service.user(user), replies, expected: Vec::new() }
+    }
+
+    /// Makes a request, which gets this outcome and leaves these records.
+    async fn step(&mut self, what: (&str, &str), body: Value, outcome: &str, records: &[Expected]) -> Reply {
+        let (method, endpoint) = what;
+        // Records of two requests are told apart by their time.
+        self.service.clock.advance(Duration::from_millis(7));
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let request = self.service.request(method, &self.service.url(endpoint)).bearer_auth(self.user.token());
+        let request = request.header("user-agent", USER_AGENT_SENT).header("x-forwarded-for", "203.0.113.66");
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let reply = self.service.send(request).await;
+        assert_eq!(outcome_of(&reply), outcome, "{what:?} {}", reply.body);
+        let id = reply.header("x-request-id").to_owned();
+        self.expected.extend(records.iter().map(|record| (record.clone(), id.clone())));
+        self.replies.lock().unwrap().push(reply.clone());
+        reply
+    }
+
+    async fn setup(&mut self, phone: &str, code: Option<&str>, outcome: &str, records: &[Expected]) -> Reply {
+        let body = json!({"method": "sms", "phone_number": phone, "code": code});
+        self.step(("POST", "setup"), body, outcome, records).await
+    }
+
+    async fn send(&mut self, pending: bool, outcome: &str, records: &[Expected]) -> Reply {
+        self.step(("POST", "send-sms"), json!({ "pending": pending }), outcome, records).await
+    }
+
+    async fn verify(&mut self, code: &str, outcome: &str, records: &[Expected]) -> Reply {
+        self.step(("POST", "verify"), json!({ "code": code }), outcome, records).await
+    }
+
+    async fn disable(&mut self, code: Option<&str>, outcome: &str, records: &[Expected]) -> Reply {
+        self.step(("DELETE", "setup"), json!({ "code": code }), outcome, records).await
+    }
+
+    /// The trail says what was expected, in order, and nothing else.
+    fn check(&self, trail: &[AuditEntry]) {
+        for (entry, ((event, outcome, phone, details), request_id)) in trail.iter().zip(&self.expected) {
+            let told: Vec<_> = entry.details.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            assert_eq!(
+                (&*entry.event, &*entry.outcome, entry.phone_masked.as_deref(), &told, &*entry.request_id),
+                (*event, *outcome, *phone, details, &**request_id)
+            );
+            assert_eq!(entry.address.as_deref(), Some("127.0.0.1"), "the gateway's word, no header's (S13)");
+            assert_eq!(entry.user_agent.as_deref(), Some(USER_AGENT));
+        }
+        assert_eq!(trail.len(), self.expected.len(), "{trail:#?}");
+        assert!(trail.is_sorted_by_key(|entry| entry.at), "in order");
+    }
+}
+
+fn outcome_of(reply: &Reply) -> &str {
+    if reply.status == 200 { "success" } else { reply.problem() }
+}
+
+/// A code of the right shape that is not this one, and not a number that turns up anywhere else.
+fn other(code: &str) -> &'static str {
+    if code == "918273" { "827364" } else { "918273" }
+}
+
+/// Every string and number in an item, bytes as text and as hexadecimal digits; the clear number that an account holds is left out.
+fn text_of(name: &str, value: &AttributeValue, into: &mut Vec<String>) {
+    match value {
+        AttributeValue::S(text) if name == "number" => assert!(text.starts_with('+'), "{text}"),
+        AttributeValue::S(text) | AttributeValue::N(text) => into.push(text.clone()),
+        AttributeValue::B(bytes) => {
+            into.push(String::from_utf8_lossy(bytes.as_ref()).into_owned());
+            into.push(bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect());
+        }
+        AttributeValue::L(list) => list.iter().for_each(|value| text_of("", value, into)),
+        AttributeValue::M(map) => map.iter().for_each(|(name, value)| {
+            into.push(name.clone());
+            text_of(name, value, into);
+        }),
+        AttributeValue::Bool(_) | AttributeValue::Null(_) => {}
+        other => panic!("no item has a {other:?}"),
+    }
+}
+
+/// None of the codes, secrets and numbers is in `text`. A code is looked for as a word: any six digits are part of some number.
+#[track_caller]
+fn assert_silent(what: &str, text: &str, codes: &[String], secrets: &[String]) {
+    for word in text.split(|c: char| !c.is_alphanumeric()) {
+        assert!(!codes.iter().any(|code| code == word), "{what}: a code");
+    }
+    for secret in secrets {
+        assert!(!text.contains(secret.as_str()), "{what}: {secret}");
+    }
+}
+
+fn seconds(item: &HashMap<String, AttributeValue>, name: &str) -> Option<u64> {
+    item.get(name).map(|value| value.as_n().unwrap().parse().unwrap())
+}
+
+#[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one journey")]
+async fn a_journey_leaves_its_whole_trail_and_no_secret_s6_s17_s24() {
+    // While there is only one subscriber, `tracing` asks the thread that logs first whether anybody listens, and remembers the
+    // answer for all threads; that may be one of another test.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    let log = Log::default();
+    let _guard = log.catch();
+    let service = TestService::production(&[
+        ("SMS_COOLDOWN_SECONDS", "0"),
+        ("SMS_MAX_PER_WINDOW", "6"),
+        ("LOCK_AFTER_FAILURES", "3"),
+        ("LOCK_SECONDS", "60"),
+        ("DISABLE_AFTER_FAILURES", "6"),
+    ])
+    .await;
+    let replies = Mutex::default();
+    let mut codes = Vec::new();
+    let mut backup_codes = Vec::new();
+
+    let mut alice = Journey::new(&service, "alice", &replies);
+    alice.setup(HOME, None, "success", &[record("setup", "success", HOME_MASKED), sent(HOME_MASKED)]).await;
+    codes.push(service.last_code());
+    alice.verify(other(&codes[0]), "invalid_code", &[record("verify", "invalid_code", HOME_MASKED)]).await;
+    let enabled = [record("verify", "success", HOME_MASKED), record("enabled", "success", HOME_MASKED)];
+    let first_set = alice.verify(&codes[0], "success", &enabled).await.backup_codes();
+    backup_codes.extend(first_set.clone());
+    alice.send(false, "success", &[sent(HOME_MASKED)]).await;
+    codes.push(service.last_code());
+    alice.verify(&codes[1], "success", &[record("verify", "success", HOME_MASKED)]).await;
+    alice.step(("GET", "setup"), Value::Null, "success", &[]).await;
+
+    let refused = record("replace", "verification_required", WORK_MASKED);
+    alice.setup(WORK, None, "verification_required", &[refused]).await;
+    alice.setup(HOME, None, "already_enabled", &[record("replace", "already_enabled", HOME_MASKED)]).await;
+    let replacing = [record("replace", "success", WORK_MASKED), sent(WORK_MASKED)];
+    alice.setup(WORK, Some(&first_set[0]), "success", &replacing).await;
+    codes.push(service.last_code());
+    service.inbox.script([Twilio::refusal(400, 21211)]);
+    let given_back = ("delivery", "sms_delivery_failed", WORK_MASKED, vec![("attempts", "twilio invalid_number 21211")]);
+    alice.send(true, "sms_delivery_failed", &[sent(WORK_MASKED), given_back]).await;
+    codes.push(service.last_code());
+    service.inbox.script([Twilio::Answer(500, "{}".to_owned())]);
+    let unknown = ("delivery", "unknown_outcome", WORK_MASKED, vec![("attempts", "twilio unknown_outcome http_500")]);
+    alice.send(true, "success", &[sent(WORK_MASKED), unknown]).await;
+    codes.push(service.last_code());
+    let replaced = [record("verify", "success", WORK_MASKED), record("replaced", "success", WORK_MASKED)];
+    let second_set = alice.verify(&codes[4], "success", &replaced).await.backup_codes();
+    backup_codes.extend(second_set.clone());
+
+    let regenerated = [record("verify", "success", WORK_MASKED), record("backup_codes_regenerated", "success", WORK_MASKED)];
+    let body = json!({"code": second_set[0], "regenerate_backup_codes": true});
+    let third_set = alice.step(("POST", "verify"), body, "success", &regenerated).await.backup_codes();
+    backup_codes.extend(third_set.clone());
+    alice.verify(&second_set[1], "invalid_code", &[record("verify", "invalid_code", WORK_MASKED)]).await;
+    alice.send(false, "success", &[sent(WORK_MASKED)]).await;
+    codes.push(service.last_code());
+    for _ in 0..2 {
+        alice.verify(other(&codes[5]), "invalid_code", &[record("verify", "invalid_code", WORK_MASKED)]).await;
+    }
+    let locked = [record("verify", "invalid_code", WORK_MASKED), record("locked", "success", WORK_MASKED)];
+    alice.verify(other(&codes[5]), "invalid_code", &locked).await;
+    alice.verify(&codes[5], "locked", &[record("verify", "locked", None)]).await;
+
+    alice.disable(None, "verification_required", &[record("disable", "verification_required", WORK_MASKED)]).await;
+    service.inbox.script([Twilio::refusal(400, 21610)]);
+    let untold = ("notice", "sms_delivery_failed", WORK_MASKED, vec![("attempts", "twilio opted_out 21610")]);
+    alice.disable(Some(&third_set[0]), "success", &[record("disable", "success", WORK_MASKED), untold]).await;
+    alice.disable(None, "not_enabled", &[record("disable", "not_enabled", None)]).await;
+    alice.send(false, "no_pending_verification", &[not_sent("no_pending_verification")]).await;
+    alice.setup(WORK, None, "success", &[record("setup", "success", WORK_MASKED), sent(WORK_MASKED)]).await;
+    codes.push(service.last_code());
+    alice.disable(None, "success", &[record("disable", "success", WORK_MASKED)]).await;
+    alice.setup(HOME, None, "rate_limited", &[record("setup", "rate_limited", HOME_MASKED)]).await;
+    // What is refused at the edge is in the log, and in nobody's trail.
+    alice.setup("+33612345678", None, "phone_number_not_allowed", &[]).await;
+    alice.verify("91827", "invalid_request", &[]).await;
+    alice.step(("PUT", "verify"), Value::Null, "method_not_allowed", &[]).await;
+
+    let mut bob = Journey::new(&service, "bob", &replies);
+    bob.setup(BOBS, None, "success", &[record("setup", "success", BOBS_MASKED), sent(BOBS_MASKED)]).await;
+    codes.push(service.last_code());
+    let enabled = [record("verify", "success", BOBS_MASKED), record("enabled", "success", BOBS_MASKED)];
+    backup_codes.extend(bob.verify(&codes[7], "success", &enabled).await.backup_codes());
+    for last in ["locked", "factor_disabled"] {
+        bob.send(false, "success", &[sent(BOBS_MASKED)]).await;
+        codes.push(service.last_code());
+        let wrong = other(codes.last().unwrap());
+        for _ in 0..2 {
+            bob.verify(wrong, "invalid_code", &[record("verify", "invalid_code", BOBS_MASKED)]).await;
+        }
+        let mut records = vec![record("verify", "invalid_code", BOBS_MASKED), record("locked", "success", BOBS_MASKED)];
+        if last == "factor_disabled" {
+            records.push(record(last, "success", BOBS_MASKED));
+        }
+        bob.verify(wrong, "invalid_code", &records).await;
+        service.clock.pass(60);
+    }
+    bob.verify("918273", "factor_disabled", &[record("verify", "factor_disabled", None)]).await;
+    bob.send(false, "factor_disabled", &[not_sent("factor_disabled")]).await;
+
+    alice.check(&service.audit_trail("alice").await);
+    bob.check(&service.audit_trail("bob").await);
+
+    // One line a request, with the outcome that the client saw.
+    let answered: Vec<_> = replies
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|reply| (reply.header("x-request-id").to_owned(), outcome_of(reply).to_owned(), u64::from(reply.status)))
+        .collect();
+    assert_eq!(log.requests(), answered);
+
+    // The right codes, and the wrong ones: those may be right for something else.
+    codes.extend(["918273", "827364"].map(str::to_owned));
+    let mut secrets: Vec<_> = backup_codes.iter().flat_map(|code| [code.clone(), code.replace('-', "")]).collect();
+    assert_eq!(secrets.len(), 80, "four sets");
+    for token in [alice.user.token(), bob.user.token()] {
+        secrets.extend([token, token.rsplit('.').next().unwrap()].map(str::to_owned));
+    }
+    secrets.extend(["+14155551234", "4155551234", "7400123456", "4155551236", "612345678"].map(str::to_owned));
+    secrets.extend(["0123456789abcdef0123456789abcdef", "a pepper for tests", "a token secret"].map(str::to_owned));
+    let account_sid = "AC0123456789abcdef0123456789abcdef";
+    assert_silent("the log", &log.text().replace(account_sid, ""), &codes, &secrets);
+
+    let (mut accounts, mut windows, mut records) = (0, 0, 0);
+    for item in service.items().await {
+        let (pk, sk) = (item["pk"].as_s().unwrap().clone(), item["sk"].as_s().unwrap().clone());
+        let mut texts = Vec::new();
+        if sk == "ACCOUNT" {
+            text_of("", &AttributeValue::M(item.clone()), &mut texts);
+        } else {
+            // Under no name may anything else hold a clear number.
+            item.iter().for_each(|(_, value)| text_of("", value, &mut texts));
+            assert!(!format!("{item:?}").contains("5551234"), "{pk} {sk}");
+        }
+        assert_silent(&format!("{pk} {sk}"), &texts.join("\n"), &codes, &secrets);
+        let ttl = seconds(&item, "ttl");
+        match (pk.split('#').next().unwrap(), &*sk) {
+            ("USER", "ACCOUNT") => {
+                accounts += 1;
+                let last_failure = item["sms_guesses"].as_m().unwrap()["last_failure"].as_n().unwrap().parse::<u64>().unwrap();
+                // Bob's factor is disabled, which is not gone. Alice's wrong guesses are the last to be forgotten.
+                let expected = (pk == "USER#alice").then(|| last_failure.div_ceil(1000) + 30 * 86_400);
+                assert_eq!(ttl, expected, "{pk}");
+            }
+            ("USER", _) => {
+                records += 1;
+                assert_eq!(ttl, seconds(&item, "at").map(|at| at.div_ceil(1000) + 400 * 86_400), "{pk} {sk}");
+            }
+            ("PHONE" | "IP", "SENDS") => {
+                windows += 1;
+                let leases = item.keys().filter(|name| name.starts_with("lease_"));
+                let last = leases.filter_map(|name| seconds(&item, name)).max().unwrap().div_ceil(1000);
+                let ttl = ttl.expect("a window ends");
+                assert!((last + 3600..=last + 3600 + 60).contains(&ttl), "at its end or shortly after: {ttl}, {last}");
+                assert!(!pk.contains("127.0.0.1"), "{pk}");
+            }
+            _ => panic!("no item is called {pk} {sk}"),
+        }
+    }
+    assert_eq!((accounts, windows), (2, 4), "two users; three numbers and an address");
+    assert_eq!(records, alice.expected.len() + bob.expected.len(), "nobody else has a trail");
+}
+
+#[tokio::test]
+async fn in_development_a_code_is_in_the_answer_and_nowhere_else_s6_s22() {
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    let log = Log::default();
+    let _guard = log.catch();
+    let service = TestService::development(&[]).await;
+    let alice = service.user("alice");
+    let code = alice.setup(HOME).await.expect(200).development_code();
+    let backup_codes = alice.verify(&code).await.expect(200).backup_codes();
+    alice.disable(&backup_codes[0]).await.expect(200);
+    let trail: Vec<_> = service.audit_trail("alice").await.into_iter().map(|entry| (entry.event, entry.details)).collect();
+    let events: Vec<_> = trail.iter().map(|(event, _)| event.as_str()).collect();
+    assert_eq!(events.len(), 5, "{events:?}");
+    assert!(trail.iter().all(|(_, details)| details.is_empty()), "no provider was asked: {trail:?}");
+    let mut texts = vec![log.text()];
+    for item in service.items().await {
+        text_of("", &AttributeValue::M(item), &mut texts);
+    }
+    let secrets: Vec<_> = backup_codes.iter().flat_map(|code| [code.clone(), code.replace('-', "")]).collect();
+    assert_silent("log and table", &texts.join("\n"), &[code], &secrets);
+    assert_eq!(log.requests().len(), 3);
+}
