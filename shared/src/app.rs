@@ -33,7 +33,8 @@ use crate::{
 /// The most time that a start spends on opening connections that its first request will use.
 const CONNECTING: Duration = Duration::from_millis(1500);
 
-/// The most time that a send may take over all providers, so that a function of 15 seconds still stores what became of it.
+/// The most time that a send may take over all providers, so that a function of 28 seconds still stores what became of it, even
+/// where storage takes all the time that it is given.
 const SENDING: Duration = Duration::from_secs(10);
 
 /// Where time and randomness come from. Tests bring their own clock.
@@ -264,13 +265,13 @@ pub fn prepare_phone_numbers() {
 /// are answered with 503 until it can be (S21).
 pub async fn run(handle: impl AsyncFn(&App, Request) -> Response) -> ExitCode {
     let vars = Vars::from_process();
-    let mut logging = telemetry::start(&vars).map_err(StartError::from);
+    let mut started = telemetry::start(&vars).map_err(StartError::from);
     let app = OnceCell::new();
     let start = || Box::pin(App::start(vars.clone()));
-    if logging.is_ok() {
-        logging = app.get_or_try_init(start).await.map(|_| ());
+    if started.is_ok() {
+        started = app.get_or_try_init(start).await.map(|_| ());
     }
-    if let Err(error @ StartError::Config(_)) = logging {
+    if let Err(error @ StartError::Config(_)) = started {
         tracing::error!("{error}");
         return ExitCode::FAILURE;
     }

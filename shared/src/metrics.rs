@@ -89,7 +89,10 @@ impl Metrics {
         self.write_sends(journal, &mut lines)?;
         for (event, outcome) in &journal.events {
             match event {
-                AuditEvent::Verify => {
+                // A wrong code counts wherever it was handed in: a proof is judged like a code at verify.
+                AuditEvent::Verify | AuditEvent::Setup | AuditEvent::Replace | AuditEvent::Disable
+                    if *event == AuditEvent::Verify || outcome.as_str() == "invalid_code" =>
+                {
                     lines.write(&[("Outcome", outcome.as_str())], Total::Without, &[("VerifyResult", Measure::ONE)])?;
                 }
                 AuditEvent::Locked => lines.write(&[], Total::Without, &[("Locked", Measure::ONE)])?,

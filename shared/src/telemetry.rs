@@ -52,10 +52,10 @@ where
     tracing_subscriber::registry().with(filter).with(ceiling()).with(layer)
 }
 
-/// The most that libraries may log, whatever was asked for: at its lowest level the AWS SDK writes down whole answers, and
-/// DynamoDB's have phone numbers in them (S6).
+/// The most that libraries may log, whatever was asked for: at its lowest level the Lambda runtime writes down whole events, with
+/// tokens and codes, and the AWS SDK whole answers, with phone numbers (S6).
 pub fn ceiling() -> Targets {
-    Targets::new().with_default(LevelFilter::TRACE).with_target("aws_smithy_runtime", LevelFilter::DEBUG)
+    Targets::new().with_default(LevelFilter::DEBUG).with_target("two_factor", LevelFilter::TRACE)
 }
 
 fn filter(vars: &Vars) -> Result<Targets, ConfigError> {

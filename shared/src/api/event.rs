@@ -146,13 +146,12 @@ fn headers(event: &Map<String, Value>) -> HeaderMap {
             add(&mut headers, name, value);
         }
     }
-    let mut others = HeaderMap::new();
+    let several = headers.clone();
     for (name, value) in object(event, "headers").into_iter().flatten() {
-        if !headers.contains_key(name) {
-            add(&mut others, name, value);
+        if !several.contains_key(name) {
+            add(&mut headers, name, value);
         }
     }
-    headers.extend(others);
     headers
 }
 

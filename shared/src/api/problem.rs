@@ -128,7 +128,8 @@ impl Problem {
             | Refusal::NotEnabled
             | Refusal::TooManyAttempts
             | Refusal::Locked { .. }
-            | Refusal::FactorDisabled => None,
+            | Refusal::FactorDisabled
+            | Refusal::BackupCodesDisabled => None,
         };
         Self::Refused { refusal, quota }
     }
@@ -144,7 +145,7 @@ impl Problem {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Refused { refusal, .. } => match refusal {
                 Refusal::InvalidCode { .. } | Refusal::CodeExpired => StatusCode::BAD_REQUEST,
-                Refusal::VerificationRequired | Refusal::FactorDisabled => StatusCode::FORBIDDEN,
+                Refusal::VerificationRequired | Refusal::FactorDisabled | Refusal::BackupCodesDisabled => StatusCode::FORBIDDEN,
                 Refusal::NoPendingVerification | Refusal::AlreadyEnabled | Refusal::NotEnabled => StatusCode::CONFLICT,
                 Refusal::RateLimited { .. } | Refusal::TooManyAttempts | Refusal::Locked { .. } => StatusCode::TOO_MANY_REQUESTS,
             },
@@ -193,6 +194,7 @@ impl Problem {
                 Refusal::TooManyAttempts => "Too many attempts",
                 Refusal::Locked { .. } => "Locked",
                 Refusal::FactorDisabled => "Phone number disabled",
+                Refusal::BackupCodesDisabled => "Backup codes disabled",
             },
             Self::DeliveryFailed(_) => "Text message not delivered",
             Self::SmsNotConfigured => "Text messages not available",
@@ -235,7 +237,7 @@ impl Problem {
                 Refusal::VerificationRequired => {
                     "Confirm this change with a code: ask for one by text message to the active number, or use a backup code."
                 }
-                Refusal::NoPendingVerification => "There is nothing to verify. Set up a phone number first.",
+                Refusal::NoPendingVerification => "No code is outstanding. Set up a phone number, or ask for a code, first.",
                 Refusal::AlreadyEnabled => "Two-factor authentication already uses this phone number.",
                 Refusal::NotEnabled => "Two-factor authentication is not turned on.",
                 Refusal::RateLimited { retry_after, .. } => {
@@ -247,6 +249,9 @@ impl Problem {
                 }
                 Refusal::FactorDisabled => {
                     "Too many wrong codes were entered. Set up the phone number again, with a backup code as proof."
+                }
+                Refusal::BackupCodesDisabled => {
+                    "Too many wrong backup codes were entered. Have new ones made, with a code sent by text message as proof."
                 }
             },
             Self::DeliveryFailed(reason) => match reason {
@@ -431,6 +436,7 @@ mod tests {
             (Problem::InvalidCredentials, 401, "unauthorized", json!({}), unauthorized("Bearer error=\"invalid_token\"")),
             (refused(Refusal::VerificationRequired), 403, "verification_required", json!({}), json!({})),
             (refused(Refusal::FactorDisabled), 403, "factor_disabled", json!({}), json!({})),
+            (refused(Refusal::BackupCodesDisabled), 403, "factor_disabled", json!({}), json!({})),
             (Problem::NotFound, 404, "not_found", json!({}), json!({})),
             (Problem::MethodNotAllowed { allow: "POST".into() }, 405, "method_not_allowed", json!({}), json!({"allow": "POST"})),
             (refused(Refusal::NoPendingVerification), 409, "no_pending_verification", json!({}), json!({})),

@@ -89,6 +89,9 @@ fn pepper(vars: &Vars, environment: Environment) -> Result<Pepper, ConfigError> 
     let secret = environment.secret(vars, "CODE_PEPPER", DEVELOPMENT_PEPPER)?;
     let pepper = Pepper::new(secret.expose_secret().as_bytes()).map_err(too_short("CODE_PEPPER"))?;
     match vars.secret("CODE_PEPPER_PREVIOUS") {
+        Some(secret) if environment == Environment::Production && secret.expose_secret() == DEVELOPMENT_PEPPER => {
+            Err(ConfigError::new("CODE_PEPPER_PREVIOUS", "must not be the value that is built in for development"))
+        }
         Some(secret) => pepper.with_previous(secret.expose_secret().as_bytes()).map_err(too_short("CODE_PEPPER_PREVIOUS")),
         None => Ok(pepper),
     }
@@ -120,7 +123,7 @@ fn countries(vars: &Vars) -> Result<AllowedCountries, ConfigError> {
     if list == "*" {
         return Ok(AllowedCountries::All);
     }
-    let country = |code: &str| Country::parse(&code.trim().to_ascii_uppercase());
+    let country = |code: &str| Country::parse(&code.trim().to_ascii_uppercase()).filter(|country| country.exists());
     let countries = list.split(',').map(country).collect::<Option<_>>();
     countries.map(AllowedCountries::Only).ok_or_else(|| {
         ConfigError::new("ALLOWED_COUNTRIES", "must be * or ISO 3166 codes with commas between them, such as US,CA")

@@ -24,9 +24,11 @@ impl GuessCount {
         self.locked_until.filter(|until| *until > now).map(|until| until.since(now))
     }
 
-    /// Wrong guesses left before the next lock.
+    /// Wrong guesses left before the next lock, or before this kind of code is worth nothing any more, whichever comes first.
     pub fn left_before_lock(&self, policy: &Policy) -> u32 {
-        policy.lock_after_failures - self.failures % policy.lock_after_failures
+        let to_lock = policy.lock_after_failures - self.failures % policy.lock_after_failures;
+        let to_exhaustion = policy.disable_after_failures.checked_sub(self.failures).filter(|left| *left > 0);
+        to_exhaustion.map_or(to_lock, |left| left.min(to_lock))
     }
 
     /// Whether so many guesses were wrong in a row that this kind of code is worth nothing any more.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType, enums::Region};
 
 /// A country, by its ISO 3166-1 alpha-2 code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +13,11 @@ impl Country {
     pub fn parse(code: &str) -> Option<Self> {
         let bytes: [u8; 2] = code.as_bytes().try_into().ok()?;
         bytes.iter().all(u8::is_ascii_uppercase).then_some(Self(bytes))
+    }
+
+    /// Whether phone numbers of this country exist, as far as libphonenumber knows.
+    pub fn exists(self) -> bool {
+        self.as_str().parse::<Region>().is_ok()
     }
 
     /// The two letters.

@@ -91,11 +91,12 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         let delivery = tokio::time::timeout(NOTICE_PATIENCE, self.hand_over(&message, journal)).await.ok();
         let taken = delivery.as_ref().is_some_and(|delivery| matches!(delivery.verdict(), Verdict::Accepted(_)));
         if !taken {
+            let refused = delivery.as_ref().is_some_and(|delivery| matches!(delivery.verdict(), Verdict::Refused(_)));
             tracing::warn!(to = ?notice.to, "the old number could not be told of the change");
             let details = delivery.map(|delivery| ("attempts", describe(&delivery.attempts)));
             let happened = Happened {
                 event: AuditEvent::Notice,
-                outcome: AuditOutcome::Refused("sms_delivery_failed"),
+                outcome: AuditOutcome::Refused(if refused { "sms_delivery_failed" } else { "unknown_outcome" }),
                 phone: Some(notice.to.clone()),
             };
             self.append(caller, happened, details, journal).await;

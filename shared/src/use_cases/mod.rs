@@ -12,8 +12,8 @@ pub use journal::Journal;
 
 use crate::{
     domain::{
-        Account, Answer, AuditEvent, Code, Command, Decision, MessageTemplate, Pepper, PhoneNumber, Policy, Proof, Refusal,
-        Timestamp, UserId,
+        Answer, AuditEvent, Code, Command, Decision, MessageTemplate, Pepper, PhoneNumber, Policy, Proof, Refusal, Timestamp,
+        UserId,
         account::Status,
         decide,
         decide::{Context, Happened, Notice, OutgoingCode, SendLeases},
@@ -167,8 +167,12 @@ impl<S: Store, M: SmsSender> Service<S, M> {
             self.pause_before(attempt).await;
             let request = LoadRequest { user: &caller.user, phone: phone.as_ref(), address };
             let snapshot = self.load(request, journal).await?;
-            let (decision, commit) = self.decide(caller, command, snapshot, extra.as_ref());
-            match self.commit(&commit, journal).await {
+            let (decision, commit) = self.decide(caller, command, snapshot, phone.as_ref(), extra.as_ref());
+            let result = match self.commit(&commit, journal).await {
+                Err(CommitError::Unavailable) if self.is_stored(&commit, journal).await => Ok(()),
+                result => result,
+            };
+            match result {
                 Ok(()) => {
                     journal.record(command, &decision);
                     let answer = decision.outcome.map_err(Failure::Refused)?;
@@ -176,7 +180,8 @@ impl<S: Store, M: SmsSender> Service<S, M> {
                 }
                 Err(CommitError::Conflict) => {
                     journal.conflicts += 1;
-                    phone = phone.or_else(|| decision.take.map(|leases| leases.phone));
+                    // Whose window it takes to decide is known now, or has changed.
+                    phone = decision.take.map(|leases| leases.phone).or(phone);
                 }
                 Err(CommitError::Unavailable) => return Err(Failure::Unavailable),
             }
@@ -191,6 +196,7 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         caller: &Caller,
         command: &Command,
         snapshot: Snapshot,
+        phone: Option<&PhoneNumber>,
         extra: Option<&(&'static str, String)>,
     ) -> (Decision, Commit) {
         let now = self.clock.now();
@@ -200,7 +206,7 @@ impl<S: Store, M: SmsSender> Service<S, M> {
             pepper: &self.pepper,
             user: &caller.user,
             now,
-            phone_window: snapshot.phone_window.as_ref(),
+            phone_window: phone.zip(snapshot.phone_window.as_ref()),
             address_window: snapshot.address_window.as_ref(),
         };
         let decision = decide(snapshot.account, command, &context, &mut *rng);
@@ -214,7 +220,8 @@ impl<S: Store, M: SmsSender> Service<S, M> {
             expected: snapshot.version,
             audit: audit.collect(),
             account: decision.account.clone().map(|account| {
-                let stale_at = Account::stale_at(&account, &self.policy);
+                // Never in the past: DynamoDB does not delete what has been stale for years.
+                let stale_at = account.stale_at(&self.policy).map(|at| at.max(now));
                 (account, stale_at)
             }),
             take: lease_changes(decision.take.as_ref(), caller),
@@ -223,6 +230,14 @@ impl<S: Store, M: SmsSender> Service<S, M> {
             now,
         };
         (decision, commit)
+    }
+
+    /// Whether a commit whose answer was lost was stored all the same. A code that was accepted is spent and backup codes were
+    /// made: its user should not be told that nothing happened (S21).
+    async fn is_stored(&self, commit: &Commit, journal: &mut Journal) -> bool {
+        let Some((account, _)) = &commit.account else { return false };
+        let request = LoadRequest { user: &commit.user, phone: None, address: None };
+        self.load(request, journal).await.is_ok_and(|snapshot| snapshot.account == *account)
     }
 
     async fn load(&self, request: LoadRequest<'_>, journal: &mut Journal) -> Result<Snapshot, Failure> {

@@ -49,6 +49,18 @@ async fn a_commit_whose_answer_is_lost_counts_once() {
 }
 
 #[tokio::test]
+async fn a_commit_whose_answers_are_all_lost_is_found_and_told_s21() {
+    let service = TestService::development(&[]).await;
+    let alice = service.user("alice");
+    let code = alice.setup(HOME).await.expect(200).development_code();
+    service.storage.fail_next_of("TransactWriteItems", 10, Fault::DropResponse);
+    let codes = alice.verify(&code).await.expect(200).backup_codes();
+    service.storage.recover();
+    alice.verify(&codes[0]).await.expect(200);
+    assert_eq!(alice.status().await.body["enabled"], true);
+}
+
+#[tokio::test]
 async fn a_definite_refusal_gives_the_send_back_s12() {
     let service = TestService::production(&[]).await;
     let alice = service.user("alice");

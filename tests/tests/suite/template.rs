@@ -196,8 +196,7 @@ fn the_functions_may_send_through_aws_only_where_it_is_chosen() {
 
     let sender = "arn:aws:sms-voice:us-east-1:123456789012:phone-number/phone-0123456789abcdef";
     let alone = Template::load().with("AwsSmsOriginationArn", sender);
-    assert!(alone.condition("UsesAwsSms"), "the service sends through whom it has settings for");
-    assert!(!alone.with("SmsProviders", "twilio").condition("UsesAwsSms"));
+    assert!(!alone.condition("UsesAwsSms"), "the service sends through AWS only where it is named");
     for (origination, resource) in [(sender, sender), ("", "*")] {
         let template = Template::load().with("SmsProviders", "aws-sms").with("AwsSmsOriginationArn", origination);
         let policy = template.resource("AwsSmsPolicy");

@@ -106,8 +106,9 @@ impl<C: Clock> Failover<C> {
         let provider = attempt.provider;
         match &attempt.result {
             Err(failure) if failure.class.is_providers_own() => {
-                let until = self.clock.now().plus(CIRCUIT_OPEN);
-                if self.circuits().insert(provider, until).is_none() {
+                let now = self.clock.now();
+                let until = now.plus(CIRCUIT_OPEN);
+                if self.circuits().insert(provider, until).is_none_or(|earlier| earlier <= now) {
                     tracing::warn!(%provider, %until, "the provider is passed over for a while");
                 }
             }
@@ -131,10 +132,9 @@ impl<C: Clock> Failover<C> {
             return Some(route);
         }
         let config = tokio::time::timeout(left, self.credentials.reload()).await.ok()??;
-        let fresh = routes(&config, &self.transports);
-        let renewed = other(&fresh)?;
-        *self.routes.write().unwrap_or_else(PoisonError::into_inner) = fresh;
-        Some(renewed)
+        // Kept whichever provider's credentials changed: nobody reads them out of the secret a second time.
+        *self.routes.write().unwrap_or_else(PoisonError::into_inner) = routes(&config, &self.transports);
+        other(&self.routes())
     }
 }
 

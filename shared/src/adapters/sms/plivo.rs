@@ -78,6 +78,10 @@ struct Reply {
 }
 
 fn judge(answer: &Answer) -> Result<String, Failure> {
+    // Whatever is in it: with bad credentials nothing was taken.
+    if answer.status == StatusCode::UNAUTHORIZED {
+        return Err(Failure::with_code(FailureClass::AuthFailed, "http_401"));
+    }
     let reply = answer.json::<Reply>().ok_or_else(|| answer.unexplained())?;
     if answer.is_inconclusive() {
         return Err(answer.unexplained());
@@ -90,7 +94,6 @@ fn judge(answer: &Answer) -> Result<String, Failure> {
         return Err(Failure::with_code(FailureClass::UnknownOutcome, "partly_refused"));
     }
     let class = match answer.status {
-        StatusCode::UNAUTHORIZED => FailureClass::AuthFailed,
         StatusCode::FORBIDDEN => FailureClass::CountryNotPermitted,
         StatusCode::TOO_MANY_REQUESTS => FailureClass::RateLimited,
         StatusCode::PAYMENT_REQUIRED => FailureClass::InsufficientBalance,

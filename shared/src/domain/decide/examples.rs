@@ -16,7 +16,7 @@ struct Story {
     rng: ChaCha12Rng,
     now: Timestamp,
     account: Account,
-    phone_window: Leases,
+    phone_window: Option<(PhoneNumber, Leases)>,
     last_code: Option<OutgoingCode>,
     notice: Option<Notice>,
     events: Vec<(AuditEvent, &'static str)>,
@@ -36,7 +36,7 @@ impl Story {
             rng: ChaCha12Rng::seed_from_u64(7),
             now: Timestamp::from_millis(1_800_000_000_000),
             account: Account::default(),
-            phone_window: Leases::default(),
+            phone_window: None,
             last_code: None,
             notice: None,
             events: Vec::new(),
@@ -62,7 +62,7 @@ impl Story {
             pepper: &self.pepper,
             user: &self.user,
             now: self.now,
-            phone_window: Some(&self.phone_window),
+            phone_window: self.phone_window.as_ref().map(|(phone, window)| (phone, window)),
             address_window: None,
         };
         let decision = decide(self.account.clone(), command, &context, &mut self.rng);
@@ -71,12 +71,6 @@ impl Story {
         self.notice = decision.notice;
         if let Some(account) = decision.account {
             self.account = account;
-        }
-        if let Some(leases) = decision.take {
-            self.phone_window.take(leases.phone_lease);
-        }
-        if let Some(leases) = decision.give_back {
-            self.phone_window.give_back(leases.phone_lease);
         }
         self.last_code = decision.code.or(self.last_code.take());
         decision.outcome
@@ -358,6 +352,29 @@ fn burned_sms_guesses_do_not_lock_out_backup_codes_nor_the_other_way_round_s9() 
     assert!(story.verify_last().is_ok());
 }
 
+#[test]
+fn a_hundred_wrong_backup_codes_disable_those_until_new_ones_are_made_s9() {
+    let (mut story, codes) = Story::enrolled();
+    for _ in 0..100 {
+        story.verify(wrong_backup()).unwrap_err();
+        story.pass(24 * 3600);
+    }
+    assert_eq!(story.verify(Proof::Backup(codes[0].clone())), Err(Refusal::BackupCodesDisabled));
+    assert!(matches!(story.account.sms, SmsFactor::On(_)), "the phone number is as good as ever");
+    story.send().unwrap();
+    let command = Command::Verify { proof: story.last_proof(), regenerate_backup_codes: true };
+    let Ok(Answer::Confirmed { backup_codes: Some(new), .. }) = story.run(&command) else { panic!() };
+    assert!(story.verify(Proof::Backup(new[0].clone())).is_ok());
+}
+
+#[test]
+fn the_window_of_another_number_counts_for_nothing() {
+    let (mut story, _) = Story::enrolled();
+    let taken = (0..100).map(|index| Lease { index, taken_at: story.now });
+    story.phone_window = Some((number(WORK), Leases::new(taken)));
+    assert!(story.send().is_ok(), "the code goes to the number that is active");
+}
+
 /// Enters wrong codes until the factor is disabled, waiting out every lock.
 fn burn(story: &mut Story) {
     while !matches!(story.account.sms, SmsFactor::Disabled(_)) {
@@ -505,6 +522,12 @@ fn three_notices_a_day_are_enough_s18() {
         story.verify_last().unwrap();
     }
     assert_eq!(told, 3);
+    story.send().unwrap();
+    let proof = story.last_proof();
+    story.disable(Some(proof)).unwrap();
+    assert!(story.events.contains(&(AuditEvent::Notice, "rate_limited")), "what is not told is on record");
+    story.setup(HOME, None).unwrap();
+    story.verify_last().unwrap();
     story.pass(24 * 3600);
     story.send().unwrap();
     let proof = story.last_proof();

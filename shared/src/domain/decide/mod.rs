@@ -81,8 +81,8 @@ pub struct Context<'a> {
     pub user: &'a UserId,
     /// The time.
     pub now: Timestamp,
-    /// The window of the number that a code would go to; `None` if it was not read.
-    pub phone_window: Option<&'a Leases>,
+    /// A number and its window; `None` if none was read. Counts only if the code would go to that number.
+    pub phone_window: Option<(&'a PhoneNumber, &'a Leases)>,
     /// The window of the source address; `None` if none counts.
     pub address_window: Option<&'a Leases>,
 }
@@ -191,6 +191,8 @@ pub enum Refusal {
     },
     /// The account's guesses are used up for good: the number must be bound anew with a backup code.
     FactorDisabled,
+    /// The same of backup codes: an SMS code must have a new set of them made.
+    BackupCodesDisabled,
 }
 
 impl Refusal {
@@ -206,7 +208,7 @@ impl Refusal {
             Self::RateLimited { .. } => "rate_limited",
             Self::TooManyAttempts => "too_many_attempts",
             Self::Locked { .. } => "locked",
-            Self::FactorDisabled => "factor_disabled",
+            Self::FactorDisabled | Self::BackupCodesDisabled => "factor_disabled",
         }
     }
 }
@@ -362,7 +364,7 @@ impl<'a> Step<'a> {
             (SmsFactor::On(_) | SmsFactor::Disabled(_), Some(proof)) => (Purpose::Replace, Some(proof)),
         };
         // The limits come before the proof: a proof that could not be used is not spent, and a wrong one is not judged.
-        let slot = self.find_slot()?;
+        let slot = self.find_slot(phone)?;
         if let Some(proof) = proof {
             self.confirm_change(proof)?;
             // Judging was about the old number; what follows is about the new one again.
@@ -383,7 +385,7 @@ impl<'a> Step<'a> {
             SmsFactor::Disabled(_) => (Purpose::Replace, pending.ok_or(Refusal::FactorDisabled)?),
         };
         self.about = Some(phone.clone());
-        let slot = self.find_slot()?;
+        let slot = self.find_slot(&phone)?;
         Ok(self.send_code(purpose, phone, &slot))
     }
 
@@ -566,7 +568,7 @@ impl<'a> Step<'a> {
         }
         self.about = active;
         if self.account.backup.guesses.is_exhausted(policy) {
-            return Err(Refusal::FactorDisabled);
+            return Err(Refusal::BackupCodesDisabled);
         }
         if let Some(retry_after) = self.account.backup.guesses.lock_remaining(now) {
             return Err(Refusal::Locked { retry_after });
@@ -580,15 +582,13 @@ impl<'a> Step<'a> {
         if locked {
             self.happened(AuditEvent::Locked);
         }
-        if self.account.backup.guesses.is_exhausted(policy) {
-            self.happened(AuditEvent::FactorDisabled);
-        }
         Err(Refusal::InvalidCode { attempts_remaining })
     }
 
-    /// Finds out whether a code may be sent now (S11). Where several limits forbid it, the one that lasts longest is named.
-    fn find_slot(&mut self) -> Result<Slot, Refusal> {
+    /// Finds out whether a code may be sent to `phone` now (S11). Where several limits forbid it, the one that lasts longest is named.
+    fn find_slot(&mut self, phone: &PhoneNumber) -> Result<Slot, Refusal> {
         let (policy, now) = (self.policy(), self.now());
+        let phone_window = self.context.phone_window.filter(|(number, _)| *number == phone).map(|(_, leases)| leases);
         let sends = &self.account.sends;
         let last = sends.iter().next_back().map(|send| send.at.plus(policy.sms_cooldown).since(now)).unwrap_or_default();
         let mut in_window: Vec<_> = sends.in_window(policy, now).map(|send| send.at).collect();
@@ -601,7 +601,7 @@ impl<'a> Step<'a> {
         // Of limits that last equally long the last one here is named: the one that is most the user's own.
         let waits = [
             (SendLimit::Address, wait(address_window, policy.sms_max_per_ip, policy, now)),
-            (SendLimit::Phone, wait(self.context.phone_window, policy.sms_max_per_window, policy, now)),
+            (SendLimit::Phone, wait(phone_window, policy.sms_max_per_window, policy, now)),
             (SendLimit::User, until_one_leaves(&in_window)),
             (SendLimit::Cooldown, last),
         ];
@@ -610,7 +610,7 @@ impl<'a> Step<'a> {
         }
 
         let free_for_phone: Option<Vec<_>> =
-            self.context.phone_window.map(|leases| leases.free(policy.sms_max_per_window, policy.sms_window, now).collect());
+            phone_window.map(|leases| leases.free(policy.sms_max_per_window, policy.sms_window, now).collect());
         let phone_lease = match &free_for_phone {
             Some(free) => free.first().copied().unwrap_or_default(),
             None => sends.likely_free_lease(policy, now),
@@ -660,11 +660,17 @@ impl<'a> Step<'a> {
         Answer::CodeSent { phone, expires_in: valid_for, resend_in: slot.resend_in, sends_remaining: slot.sends_remaining }
     }
 
-    /// Has the number that is active no more told of the change, unless it was told often enough today (S18).
+    /// Has the number that is active no more told of the change, unless the user caused enough notices today (S18).
     fn tell(&mut self, to: PhoneNumber, kind: NoticeKind) {
         if self.account.notices.len() < NOTICES_PER_WINDOW {
             self.account.notices.push(self.now());
             self.notice = Some(Notice { to, kind });
+        } else {
+            self.events.push(Happened {
+                event: AuditEvent::Notice,
+                outcome: AuditOutcome::Refused("rate_limited"),
+                phone: Some(to),
+            });
         }
     }
 

@@ -182,7 +182,9 @@ impl World {
         let before = self.accounts[user].clone().at(&self.policy, self.now);
         // Setup reads the window of its number; a send does not know the number yet and tries a lease that it has not seen.
         let mut phone_window = match &command {
-            Command::Setup { phone, .. } => Some(self.phone_windows.get(phone.as_e164()).cloned().unwrap_or_default()),
+            Command::Setup { phone, .. } => {
+                Some((phone.clone(), self.phone_windows.get(phone.as_e164()).cloned().unwrap_or_default()))
+            }
             _ => None,
         };
         let decision = loop {
@@ -192,7 +194,7 @@ impl World {
                 pepper: &self.pepper,
                 user: &user_id,
                 now: self.now,
-                phone_window: phone_window.as_ref(),
+                phone_window: phone_window.as_ref().map(|(phone, window)| (phone, window)),
                 address_window: Some(&self.address_window),
             };
             let decision = decide(self.accounts[user].clone(), &command, &context, &mut self.rng);
@@ -210,7 +212,7 @@ impl World {
                 break decision;
             }
             assert!(phone_window.is_none(), "a lease that was seen to be free is free");
-            phone_window = Some(window.clone());
+            phone_window = Some((take.phone.clone(), window.clone()));
         };
         if let Some(give_back) = &decision.give_back {
             self.phone_windows.entry(give_back.phone.as_e164().to_owned()).or_default().give_back(give_back.phone_lease);

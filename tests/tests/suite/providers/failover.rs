@@ -368,6 +368,19 @@ async fn a_rotated_credential_is_reloaded_once_and_tried_at_the_same_provider() 
 }
 
 #[tokio::test]
+async fn a_reload_that_one_provider_caused_serves_the_other_whose_credential_was_rotated() {
+    let stage = Stage::new().await;
+    Mock::given(basic("old")).respond_with(twilio_refuses(401, 20003)).mount(&stage.twilio).await;
+    Mock::given(basic("new")).respond_with(twilio_accepts()).mount(&stage.twilio).await;
+    Mock::given(any()).respond_with(vonage(r#"{"status":"4"}"#)).mount(&stage.vonage).await;
+    *stage.secret.config.lock().unwrap() = Some(stage.config_with("new", "vonage,twilio"));
+    let delivery = stage.sender_of(&stage.config_with("old", "vonage,twilio"), DEADLINE).send(&message()).await;
+    let refused = Some(FailureClass::AuthFailed);
+    assert_eq!(classes(&delivery), [(Provider::Vonage, refused), (Provider::Twilio, refused), (Provider::Twilio, None)]);
+    assert_eq!(stage.secret.reloads.load(Ordering::SeqCst), 1, "the secret says only once that it has changed");
+}
+
+#[tokio::test]
 async fn a_credential_that_did_not_change_is_not_tried_twice() {
     let stage = rotated().await;
     for found in [Some(stage.config_with("old", "twilio,vonage,plivo")), None] {
