@@ -52,9 +52,9 @@ struct Case {
 }
 
 impl Case {
-    fn new(method: &'static str, function: &str, body: impl AsRef<[u8]>, reason: impl ToString) -> Self {
+    fn new(method: &'static str, function: &str, body: impl AsRef<[u8]>, reason: impl Into<String>) -> Self {
         Self {
-            reason: reason.to_string(),
+            reason: reason.into(),
             method,
             path: format!("/api/v1/auth/2fa/{function}/"),
             user: NOBODY,
@@ -253,7 +253,7 @@ fn bodies() -> Vec<Case> {
     let mut cases = Vec::new();
     for (method, function) in endpoints {
         for (body, reason) in &shapes {
-            cases.push(Case::new(method, function, body, reason).names(&["body"]));
+            cases.push(Case::new(method, function, body, *reason).names(&["body"]));
         }
         let padded = |bytes: usize| format!("{{\"padding\": \"{}\"}}", "x".repeat(bytes - 15));
         cases.push(Case::new(method, function, padded(4097), "4097 bytes").gets(TOO_LARGE));
@@ -347,7 +347,7 @@ fn wrong_fields() -> Vec<Case> {
         ("POST", "setup", r#"{"method": 1, "phone_number": 2, "code": 3}"#, &["method", "phone_number", "code"], "all wrong"),
     ];
     cases.extend(
-        singles.iter().map(|(method, function, body, names, reason)| Case::new(method, function, body, reason).names(names)),
+        singles.iter().map(|(method, function, body, names, reason)| Case::new(method, function, body, *reason).names(names)),
     );
     cases
 }
@@ -399,12 +399,12 @@ fn codes() -> Vec<Case> {
     ];
     let mut cases: Vec<_> = texts
         .iter()
-        .map(|(text, reason)| Case::new("POST", "verify", json!({"code": text}).to_string(), reason).names(&["code"]))
+        .map(|(text, reason)| Case::new("POST", "verify", json!({"code": text}).to_string(), *reason).names(&["code"]))
         .collect();
     for (text, reason) in &texts[..12] {
-        cases.push(Case::new("DELETE", "setup", json!({"code": text}).to_string(), reason).names(&["code"]));
+        cases.push(Case::new("DELETE", "setup", json!({"code": text}).to_string(), *reason).names(&["code"]));
         let setup = json!({"method": "sms", "phone_number": "+14155551299", "code": text}).to_string();
-        cases.push(Case::new("POST", "setup", setup, reason).names(&["code"]));
+        cases.push(Case::new("POST", "setup", setup, *reason).names(&["code"]));
     }
     let long = json!({"code": "1".repeat(4000)}).to_string();
     cases.push(Case::new("POST", "verify", long, "4000 digits").names(&["code"]));
@@ -560,7 +560,8 @@ fn credentials() -> Vec<Case> {
     let claiming = |claims: Value| format!("Bearer {}", token(&claims));
     let other_payload = base64url(claims("mallory").to_string());
     let foreign = SigningKey::hmac("another secret that has 32 bytes or more");
-    let flipped = if signature.starts_with('A') { format!("B{}", &signature[1..]) } else { format!("A{}", &signature[1..]) };
+    let (first, rest) = signature.split_at(1);
+    let flipped = format!("{}{rest}", if first == "A" { "B" } else { "A" });
     let nobody: &[(&[String], &str)] = &[
         (&[], "no header"),
         (&[String::new()], "an empty header"),
@@ -622,12 +623,12 @@ fn credentials() -> Vec<Case> {
     let mut cases = Vec::new();
     for (values, reason) in nobody {
         cases.push(
-            Case::new("POST", "verify", body, reason).authorized(values).gets(UNAUTHORIZED).with("www-authenticate", NO_TOKEN),
+            Case::new("POST", "verify", body, *reason).authorized(values).gets(UNAUTHORIZED).with("www-authenticate", NO_TOKEN),
         );
     }
     for (values, reason) in &invalid {
         cases.push(
-            Case::new("POST", "verify", body, reason).authorized(values).gets(UNAUTHORIZED).with("www-authenticate", BAD_TOKEN),
+            Case::new("POST", "verify", body, *reason).authorized(values).gets(UNAUTHORIZED).with("www-authenticate", BAD_TOKEN),
         );
     }
     let no_text = Case::new("POST", "verify", body, "no UTF-8").authorized(&[b"Bearer \xff\xfe"]);
