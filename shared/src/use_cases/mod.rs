@@ -211,8 +211,8 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         };
         let decision = decide(snapshot.account, command, &context, &mut *rng);
         let audit = decision.events.iter().map(|happened| {
-            let is_about_sending = matches!(happened.event, AuditEvent::Send | AuditEvent::Delivery);
-            let details = extra.filter(|_| is_about_sending).cloned().into_iter().collect();
+            let was_sent = decision.code.is_some() && happened.event == AuditEvent::Send;
+            let details = extra.filter(|_| was_sent || happened.event == AuditEvent::Delivery).cloned().into_iter().collect();
             audit_record(caller, now, rng.random(), happened.clone(), details)
         });
         let commit = Commit {
