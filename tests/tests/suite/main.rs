@@ -9,6 +9,7 @@ mod journeys;
 mod jwks;
 mod layering;
 mod local_stack;
+mod operator;
 mod outages;
 mod providers;
 mod races;
