@@ -85,7 +85,8 @@ enum Failure {
 
 /// Runs one command: what it finds goes to `out`, why it cannot be run to `err`.
 pub async fn run(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) -> Ending {
-    match perform(invocation, out).await {
+    // Boxed: it holds a whole service.
+    match Box::pin(perform(invocation, out)).await {
         Ok(ending) => ending,
         // Whoever reads the output has read enough, as `head` does.
         Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ending::Success,

@@ -25,11 +25,8 @@ pub(crate) fn table<const N: usize>(out: &mut dyn Write, titles: [&str; N], rows
         }
     }
     for row in [titles.map(str::to_owned)].iter().chain(&rows) {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            line.push_str(&format!("{cell:width$}  "));
-        }
-        writeln!(out, "{}", line.trim_end())?;
+        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        writeln!(out, "{}", cells.join("  ").trim_end())?;
     }
     Ok(())
 }

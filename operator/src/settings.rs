@@ -123,6 +123,9 @@ async fn aws_cli(variables: &BTreeMap<String, String>, arguments: &[&str]) -> Re
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
         let complaint = String::from_utf8_lossy(&output.stderr);
+        if complaint.contains("usage:") {
+            return Err("this AWS CLI is too old to export credentials; version 2 is not".to_owned());
+        }
         let line = complaint.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason given");
         Err(format!("the AWS CLI says: {}", printable(line)))
     }

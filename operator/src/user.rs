@@ -59,13 +59,12 @@ async fn reset(app: &App, caller: &Caller, before: &Account, out: &mut dyn Write
     if let Some(active) = before.sms.active() {
         let number = active.phone.masked();
         let failed = journal.events.iter().any(|(event, _)| *event == AuditEvent::Notice);
-        match app.service.sms.channel() {
-            Channel::Sms(_) if failed => writeln!(out, "The number {number} could not be told; the audit trail says why.")?,
-            Channel::Sms(_) => {
-                writeln!(out, "The number {number} is told of it, unless it was told of three changes in 24 hours.")?
-            }
-            Channel::Answer | Channel::Missing => writeln!(out, "There is no SMS provider to tell the number {number}.")?,
-        }
+        let told = match app.service.sms.channel() {
+            Channel::Sms(_) if failed => format!("The number {number} could not be told; the audit trail says why."),
+            Channel::Sms(_) => format!("The number {number} is told of it, unless it was told of three changes in 24 hours."),
+            Channel::Answer | Channel::Missing => format!("There is no SMS provider to tell the number {number}."),
+        };
+        writeln!(out, "{told}")?;
     }
     writeln!(out)?;
     Ok(())

@@ -4,6 +4,7 @@ use std::{error::Error, io, sync::Arc};
 
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
+    operation::describe_table::DescribeTableError,
     types::{TableDescription, TableStatus, TimeToLiveDescription, TimeToLiveStatus},
 };
 use aws_sdk_pinpointsmsvoicev2::{
@@ -49,7 +50,7 @@ pub(super) async fn table(aws: &Aws, name: &str, report: &mut Report<'_>) -> io:
     let client = client(aws.config());
     let described = match client.describe_table().table_name(name).send().await {
         Ok(output) => judge_table(name, output.table.as_ref()),
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+        Err(error) if error.as_service_error().is_some_and(DescribeTableError::is_resource_not_found_exception) => {
             Err(no_table(name))
         }
         Err(error) => Err(refused("dynamodb:DescribeTable", &error)),

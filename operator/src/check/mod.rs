@@ -82,7 +82,7 @@ pub(crate) async fn run(settings: &Settings, parts: &Parts, out: &mut dyn Write)
     let http = public_client(&settings.vars)?;
 
     let aws = reach_aws(settings);
-    let found = aws.as_ref().map(|aws| region(aws)).map_err(Clone::clone);
+    let found = aws.as_ref().map(region).map_err(Clone::clone);
     report.finding("aws", &found)?;
     let aws = aws.ok();
 
@@ -90,7 +90,8 @@ pub(crate) async fn run(settings: &Settings, parts: &Parts, out: &mut dyn Write)
     let mut secret_is_known = true;
     match (vars.get("SECRET_ID").map(str::to_owned), &aws) {
         (None, _) => {
-            report.finding("secret", &Ok("none; SECRET_ID is not set, so secrets come from the environment".to_owned()))?
+            let state = "none; SECRET_ID is not set, so secrets come from the environment";
+            report.finding("secret", &Ok(state.to_owned()))?;
         }
         (Some(_), None) => {
             secret_is_known = false;
