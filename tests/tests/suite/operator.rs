@@ -288,6 +288,35 @@ async fn a_problem_of_a_provider_is_named_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_question_that_aws_refuses_names_the_permission() {
+    let deployment = Deployment::sound().await;
+    let error = "<ErrorResponse><Error><Type>Sender</Type><Code>AuthorizationError</Code><Message>not you</Message></Error></ErrorResponse>";
+    let answer = ResponseTemplate::new(403).set_body_raw(error, "text/xml");
+    let request = Mock::given(method("POST")).and(body_string_contains("Action=GetSMSAttributes&"));
+    request.respond_with(answer).with_priority(deployment.priority()).mount(&deployment.server).await;
+    let voice = Mock::given(method("POST")).and(header("x-amz-target", "PinpointSMSVoiceV2.DescribeSpendLimits"));
+    deployment.answers(voice, 400, json!({"__type": "ExpiredTokenException", "message": "too late"})).await;
+    let outcome = deployment.check_with(&[("SMS_PROVIDERS", "sns,aws-sms")]).await;
+    outcome.is_problem("sns", "AuthorizationError: not you", "your user or role needs sns:GetSMSAttributes");
+    outcome.is_problem("aws-sms", "ExpiredTokenException: too late", "aws sso login");
+}
+
+#[tokio::test]
+async fn accounts_that_pay_by_invoice_need_no_balance_and_bird_shows_none() {
+    let deployment = Deployment::sound().await;
+    deployment.answers(get("/balance"), 200, json!({"payment": "postpaid", "type": "euros", "amount": 0})).await;
+    let account = json!({"account_type": "standard", "billing_mode": "postpaid", "cash_credits": "0"});
+    deployment.answers(get("/v1/Account/MA0123456789/"), 200, account).await;
+    let outcome = deployment.check_with(&[("SMS_PROVIDERS", "messagebird,plivo")]).await;
+    outcome.is_ok("messagebird", "pays by invoice");
+    outcome.is_ok("plivo", "pays by invoice; sends as +15005550006");
+    let bird = [("SMS_PROVIDERS", "messagebird"), ("MESSAGEBIRD_ACCESS_KEY", "bk_eu1_b1rd")];
+    deployment.check_with(&bird).await.is_ok("messagebird", "does not refuse the key");
+    deployment.answers(get("/v1/sms/messages"), 401, json!({"error": {"code": "E1"}})).await;
+    deployment.check_with(&bird).await.is_problem("messagebird", "does not take the credentials", "MESSAGEBIRD_ACCESS_KEY");
+}
+
+#[tokio::test]
 async fn an_api_key_that_may_not_see_the_account_is_judged_by_the_sender() {
     let deployment = Deployment::sound().await;
     let key = [("SMS_PROVIDERS", "twilio"), ("TWILIO_API_KEY_SID", "SK1"), ("TWILIO_API_KEY_SECRET", "k3y-s3cr3t")];
@@ -574,6 +603,29 @@ async fn a_test_message_says_what_it_is_and_who_took_it() {
     let endpoint = practice.service.storage.endpoint();
     let none = doctor(&[("AWS_ENDPOINT_URL_DYNAMODB", &endpoint)], &["send-test", HOME]).await;
     assert!(none.ending == Ending::Problem && none.err.contains("no SMS provider is configured"), "{}", none.err);
+}
+
+#[tokio::test]
+async fn a_test_message_goes_through_the_providers_in_their_order() {
+    let mut practice = Practice::open().await;
+    let vonage = MockServer::start().await;
+    let accepted = json!({"message-count": "1", "messages": [{"status": "0", "message-id": "0A0000000123ABCD1"}]});
+    Mock::given(method("POST"))
+        .and(path("/sms/json"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(accepted))
+        .expect(1)
+        .mount(&vonage)
+        .await;
+    let settings = [("VONAGE_API_KEY", "abcd1234"), ("VONAGE_API_SECRET", "s3cr3t"), ("VONAGE_FROM", "ACME")];
+    practice.settings.extend(settings.map(|(name, value)| (name, value.to_owned())));
+    practice.settings.push(("VONAGE_BASE_URL", vonage.uri()));
+    practice.service.inbox.script([Reply::refusal(401, 20003)]);
+    let sent = practice.doctor(&["send-test", HOME]).await;
+    assert_eq!(sent.ending, Ending::Success, "{}", sent.err);
+    let lines: Vec<_> = sent.out.lines().collect();
+    assert!(lines[3].starts_with("twilio    auth_failed  20003"), "{}", sent.out);
+    assert!(lines[4].starts_with("vonage    accepted     0A0000000123ABCD1"), "{}", sent.out);
+    assert!(sent.out.contains("vonage took it."), "{}", sent.out);
 }
 
 #[tokio::test]
