@@ -13,6 +13,8 @@ USERS ?= 1000
 SMS ?= 2
 MIX ?= US=100
 PROVIDER ?= twilio
+# What `make doctor` is to do.
+ARGS ?= --help
 # What `make build` builds for: x86_64 or arm64.
 ARCH ?= x86_64
 
@@ -23,7 +25,7 @@ LOCAL := cargo run --quiet --package two-factor-local --
 # The functions that `cargo lambda` built last.
 BOOTSTRAPS := $(CURDIR)/target/lambda
 
-.PHONY: help run test check watch database invoke build fmt token events test-emulators test-cloud template sam-build deny smoke-watch bench-cold estimate clean
+.PHONY: help run test check watch database invoke build fmt token doctor events test-emulators test-cloud template sam-build deny smoke-watch bench-cold estimate clean
 
 # cargo finds cargo-lambda there, and cargo-lambda zig, which links for the C library of Lambda's Linux.
 watch invoke build: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -72,6 +74,9 @@ fmt: ## Format the code
 
 token: ## Print a development token (SUB=alice)
 	@$(LOCAL) token '$(SUB)'
+
+doctor: ## Check a deployment, look at accounts and help their users (ARGS="check"; docs/operations.md)
+	@cargo run --quiet --package two-factor-operator --bin doctor -- $(ARGS)
 
 events: ## Put a token that lasts until 2100 into every file of events/
 	@token=$$($(LOCAL) token alice 4102444800) && \

@@ -76,9 +76,11 @@ fn port(vars: &Vars, name: &str) -> Result<Option<u16>, ConfigError> {
     vars.parse(name).map_err(|_| ConfigError::new(name, "must be a port number, 0 to 65535"))
 }
 
-/// The variables of the file; none if there is no such file. The error names the line and does not repeat it: it may hold a
-/// secret.
-fn read_dotenv(file: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
+/// The variables of the file; none if there is no such file.
+///
+/// # Errors
+/// When it cannot be read. The error names the line and does not repeat it: it may hold a secret.
+pub fn read_dotenv(file: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
     let name = file.display().to_string();
     let contents = match fs::read_to_string(file) {
         Ok(contents) => contents,

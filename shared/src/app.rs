@@ -79,8 +79,9 @@ pub type TwoFactor = Service<DynamoStore, Failover<Arc<dyn Clock>>>;
 pub struct App {
     /// What can be done.
     pub service: TwoFactor,
+    /// Where numbers may be enrolled.
+    pub allowed_countries: AllowedCountries,
     authenticator: Authenticator<JwksKeys>,
-    allowed_countries: AllowedCountries,
     metrics: Option<Metrics>,
 }
 

@@ -63,6 +63,14 @@ impl JwksKeys {
         Self { http, url, clock, known: RwLock::new(None), last_fetch: Mutex::new(None) }
     }
 
+    /// Fetches the keys now, whatever is known, for an operator who wants to know whether that works; how many of them are of use.
+    ///
+    /// # Errors
+    /// When the URL does not answer, or answers with no usable key.
+    pub async fn count(&self) -> Result<usize, FetchError> {
+        Ok(self.fetch().await?.len())
+    }
+
     /// What is known and young enough to be used without a look at the issuer.
     fn fresh(&self) -> Option<Known> {
         self.known().filter(|known| self.clock.now().since(known.fetched_at) < MAX_AGE)
@@ -144,12 +152,16 @@ impl Known {
     }
 }
 
+/// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
-enum FetchError {
+pub enum FetchError {
+    /// The URL cannot be reached, or answers with an error.
     #[error("no answer: {0}")]
     Http(#[from] reqwest::Error),
+    /// The answer is larger than any set of keys.
     #[error("the answer is too large")]
     TooLarge,
+    /// The answer is something else, or has no key that we could use.
     #[error("the answer is no set of usable keys")]
     NoKeySet,
 }

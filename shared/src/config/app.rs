@@ -106,8 +106,11 @@ fn messages(vars: &Vars) -> Result<MessageTemplate, ConfigError> {
     })
 }
 
-/// The table's name, by DynamoDB's rule for such names.
-fn table_name(vars: &Vars) -> Result<String, ConfigError> {
+/// The table's name (`TABLE_NAME`), by DynamoDB's rule for such names.
+///
+/// # Errors
+/// When it breaks that rule.
+pub fn table_name(vars: &Vars) -> Result<String, ConfigError> {
     let name = vars.get("TABLE_NAME").unwrap_or("sms-2fa");
     let good = (3..=255).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));

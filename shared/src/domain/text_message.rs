@@ -105,6 +105,11 @@ impl MessageTemplate {
         format!("{}: {change} If this was not you, contact support at once.", self.app_name)
     }
 
+    /// The text of an operator's test: no code, and nothing to be done about it.
+    pub fn test_body(&self) -> String {
+        format!("{}: this is a test message. It holds no code, and there is nothing to do.", self.app_name)
+    }
+
     /// The message that carries `code` to `to`.
     pub fn code_message(
         &self,
@@ -173,6 +178,14 @@ mod tests {
                 .code_body("012345", Purpose::SignIn, Duration::from_secs(90))
                 .contains("to sign in or confirm a change. It expires in 90 seconds.")
         );
+    }
+
+    #[test]
+    fn the_test_message_is_no_longer_than_the_notices_which_fit_under_every_name() {
+        let template = MessageTemplate::new("CODITECT", None).unwrap();
+        let longest_notice = template.notice_body(NoticeKind::TurnedOff);
+        assert!(template.test_body().len() <= longest_notice.len());
+        assert_eq!(gsm7_septets(&template.test_body()), Some(template.test_body().len()));
     }
 
     #[test]

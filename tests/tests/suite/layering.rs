@@ -44,12 +44,16 @@ fn a_function_is_a_thin_shell_over_app_and_api() {
             }
         }
         let manifest = read(&root().join("functions").join(function).join("Cargo.toml"));
-        for package in ["two-factor-local", "two-factor-tests"] {
+        for package in ["two-factor-local", "two-factor-operator", "two-factor-tests"] {
             assert!(!manifest.contains(package), "{function} must not depend on {package}");
         }
     }
     let shared = read(&root().join("shared/Cargo.toml"));
     assert!(!shared.contains("two-factor-local"), "the shared logic must not depend on the local stack");
+    for package in ["shared", "local"] {
+        let manifest = read(&root().join(package).join("Cargo.toml"));
+        assert!(!manifest.contains("two-factor-operator"), "{package} must not depend on the operator's commands");
+    }
 }
 
 #[test]
@@ -68,7 +72,7 @@ fn the_domain_knows_no_cloud_no_http_and_no_async() {
 
 #[test]
 fn there_is_one_clock_and_one_generator() {
-    for file in rust_files("shared").into_iter().chain(rust_files("functions")).chain(rust_files("local")) {
+    for file in ["shared", "functions", "local", "operator"].into_iter().flat_map(rust_files) {
         if file.ends_with("adapters/system.rs") {
             continue;
         }
@@ -80,7 +84,7 @@ fn there_is_one_clock_and_one_generator() {
 
 #[test]
 fn every_source_says_what_it_is_for_in_its_first_line() {
-    for file in ["shared", "functions", "local", "tests"].into_iter().flat_map(rust_files) {
+    for file in ["shared", "functions", "local", "operator", "tests"].into_iter().flat_map(rust_files) {
         assert!(read(&file).starts_with("//! "), "{}", file.display());
     }
 }

@@ -11,6 +11,7 @@ mod journeys;
 mod jwks;
 mod layering;
 mod local_stack;
+mod operator;
 mod outages;
 mod providers;
 mod races;

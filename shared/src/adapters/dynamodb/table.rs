@@ -89,7 +89,8 @@ async fn wait_until_active(client: &Client, name: &str) -> Result<(), TableError
     Err(TableError::NotActive(name.to_owned()))
 }
 
-fn has_our_keys(table: &TableDescription) -> bool {
+/// Whether the table has the keys that this service uses: the strings `pk` and `sk`.
+pub fn has_our_keys(table: &TableDescription) -> bool {
     let keys = table.key_schema().iter().map(|key| (key.attribute_name(), key.key_type()));
     let all_strings = table.attribute_definitions().iter().all(|attribute| *attribute.attribute_type() == ScalarAttributeType::S);
     keys.eq([(PK, &KeyType::Hash), (SK, &KeyType::Range)]) && all_strings

@@ -1,0 +1,136 @@
+//! The operator's commands: check a deployment, send a test message, look at accounts and help their users.
+//!
+//! They run on the parts that the service runs on, with the settings that it runs with; what they change, they change through
+//! its use cases, so that every change leaves its record. No function depends on this package.
+
+mod arguments;
+mod audit;
+mod check;
+mod output;
+mod send_test;
+mod settings;
+mod token;
+mod user;
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    io::{self, Write},
+};
+
+use two_factor::{
+    app::{App, Parts, StartError},
+    config::ConfigError,
+};
+
+use arguments::{Action, Arguments, USAGE, UsageError};
+use settings::Settings;
+
+/// One call of the program.
+pub struct Invocation {
+    /// What follows the program's name.
+    pub arguments: Vec<OsString>,
+    /// The environment variables.
+    pub environment: BTreeMap<String, String>,
+    /// The clock and the generator.
+    pub parts: Parts,
+}
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It did what it was asked to, and found nothing wrong.
+    Success,
+    /// It found something wrong, or could not do what it was asked to.
+    Problem,
+    /// It did not understand its arguments.
+    Usage,
+}
+
+impl Ending {
+    /// The exit code: 0, 1 or 2.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Problem => 1,
+            Self::Usage => 2,
+        }
+    }
+
+    const fn success_if(good: bool) -> Self {
+        if good { Self::Success } else { Self::Problem }
+    }
+}
+
+impl From<Ending> for std::process::ExitCode {
+    fn from(ending: Ending) -> Self {
+        ending.code().into()
+    }
+}
+
+/// What ends a command early: one line for a person.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Usage(#[from] UsageError),
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    #[error("{0}")]
+    Start(#[from] StartError),
+    #[error("{0}")]
+    Told(String),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// Runs one command: what it finds goes to `out`, why it cannot be run to `err`.
+pub async fn run(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) -> Ending {
+    // Boxed: it holds a whole service.
+    match Box::pin(perform(invocation, out)).await {
+        Ok(ending) => ending,
+        // Whoever reads the output has read enough, as `head` does.
+        Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ending::Success,
+        Err(failure) => {
+            // There is nobody left to tell, if this fails too.
+            let _ = writeln!(err, "doctor: {failure}");
+            if matches!(failure, Failure::Usage(_)) {
+                let _ = writeln!(err, "`doctor --help` lists the commands.");
+                return Ending::Usage;
+            }
+            Ending::Problem
+        }
+    }
+}
+
+async fn perform(invocation: Invocation, out: &mut dyn Write) -> Result<Ending, Failure> {
+    let Invocation { arguments, environment, parts } = invocation;
+    let Arguments { action, env_file, verbose } = Arguments::parse(arguments)?;
+    if action == Action::Help {
+        writeln!(out, "{USAGE}")?;
+        return Ok(Ending::Success);
+    }
+    if verbose {
+        output::log_to_stderr();
+    }
+    let settings = Settings::read(environment, env_file.as_deref()).await?;
+    match action {
+        Action::Help => Ok(Ending::Success),
+        Action::Check => check::run(&settings, &parts, out).await,
+        Action::SendTest { to } => send_test::run(&start(&settings, parts).await?, &to, out).await,
+        Action::Token { user } => token::run(&settings.vars, &user, &*parts.clock, out),
+        Action::Audit { user, limit } => audit::run(&start(&settings, parts).await?, &user, limit, out).await,
+        Action::User { user, act } => {
+            let app = start(&settings, parts).await?;
+            let caller = settings.caller(user, &*app.service.random);
+            user::run(&app, &caller, act, out).await
+        }
+    }
+}
+
+/// The service itself, with all its parts.
+async fn start(settings: &Settings, parts: Parts) -> Result<App, Failure> {
+    if let Some(reason) = &settings.no_credentials {
+        return Err(Failure::Told(format!("no AWS credentials: {reason}; {}", settings::SIGN_IN)));
+    }
+    Ok(App::start_with(settings.vars.clone(), parts).await?)
+}

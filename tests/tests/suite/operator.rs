@@ -1,0 +1,710 @@
+//! The operator's commands, on the embedded database and with providers that are emulated at the wire.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+};
+
+use serde_json::{Value, json};
+use two_factor::{
+    adapters::{
+        dynamodb::{client, table::ensure_table},
+        system::{SystemClock, SystemRandom},
+    },
+    app::Parts,
+    ports::Clock,
+};
+use two_factor_local::{
+    database::{EmbeddedDatabase, sdk_config},
+    sms_inbox::Reply,
+};
+use two_factor_operator::{Ending, Invocation, run};
+use two_factor_tests::{
+    service::{HOME, TestService, WORK, wrong},
+    tokens::SigningKey,
+};
+use wiremock::{
+    Mock, MockBuilder, MockServer, ResponseTemplate,
+    matchers::{basic_auth, body_string_contains, header, method, path, query_param},
+};
+
+const ACCOUNT: &str = "/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef";
+const TABLE: &str = "sms-2fa";
+
+/// What a call of the program leaves behind.
+#[derive(Debug)]
+struct Outcome {
+    ending: Ending,
+    out: String,
+    err: String,
+}
+
+impl Outcome {
+    /// The line about one subject, and the one after it, which says what to do.
+    #[track_caller]
+    fn about(&self, subject: &str) -> (&str, &str) {
+        let mut lines = self.out.lines().skip_while(|line| line.split_whitespace().nth(1) != Some(subject));
+        (lines.next().unwrap_or_else(|| panic!("nothing about {subject}:\n{}", self.out)), lines.next().unwrap_or_default())
+    }
+
+    #[track_caller]
+    fn is_ok(&self, subject: &str, state: &str) {
+        let (line, _) = self.about(subject);
+        assert!(line.starts_with("ok  ") && line.contains(state), "{state}\n{}", self.out);
+    }
+
+    /// The check found something wrong, and says what to do about it.
+    #[track_caller]
+    fn is_problem(&self, subject: &str, what: &str, remedy: &str) {
+        let (line, next) = self.about(subject);
+        assert!(line.starts_with("problem") && line.contains(what), "{what}\n{}", self.out);
+        assert!(next.trim_start().starts_with("-> ") && next.contains(remedy), "{remedy}\n{}", self.out);
+        assert_eq!(self.ending, Ending::Problem, "{}", self.out);
+    }
+}
+
+async fn doctor_at(clock: Arc<dyn Clock>, settings: &[(&str, &str)], arguments: &[&str]) -> Outcome {
+    let environment: BTreeMap<_, _> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let parts = Parts { clock, random: Arc::new(SystemRandom) };
+    let invocation = Invocation { arguments: arguments.iter().map(Into::into).collect(), environment, parts };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let ending = run(invocation, &mut out, &mut err).await;
+    Outcome { ending, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
+}
+
+async fn doctor(settings: &[(&str, &str)], arguments: &[&str]) -> Outcome {
+    doctor_at(Arc::new(SystemClock), settings, arguments).await
+}
+
+/// A deployment for production: the table is real, everything else is emulated, and all of it is sound until a test breaks it.
+struct Deployment {
+    database: EmbeddedDatabase,
+    server: MockServer,
+    settings: BTreeMap<String, String>,
+    next_priority: AtomicU8,
+}
+
+impl Deployment {
+    async fn sound() -> Self {
+        let database = EmbeddedDatabase::start(None, 0).unwrap();
+        ensure_table(&client(&sdk_config(&database.endpoint()).unwrap()), TABLE).await.unwrap();
+        let server = MockServer::start().await;
+        let (table_url, url) = (database.endpoint(), server.uri());
+        let settings = [
+            ("APP_ENV", "production"),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "s3cr3t"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &table_url),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &url),
+            ("AWS_ENDPOINT_URL_SNS", &url),
+            ("AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2", &url),
+            ("SECRET_ID", "two-factor/secret"),
+            ("AUTH_MODE", "jwks"),
+            ("AUTH_JWKS_URL", &format!("{url}/keys")),
+            ("SMS_PROVIDERS", "twilio,sns,aws-sms,vonage,messagebird,plivo"),
+            ("TWILIO_BASE_URL", &url),
+            ("VONAGE_BASE_URL", &url),
+            ("MESSAGEBIRD_BASE_URL", &url),
+            ("PLIVO_BASE_URL", &url),
+        ];
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let deployment = Self { database, server, settings, next_priority: AtomicU8::new(u8::MAX) };
+        deployment.secret(&secret()).await;
+        let key = SigningKey::p256().jwk("current");
+        deployment.answers(get("/keys"), 200, json!({"keys": [key, {"kty": "oct", "k": "AA"}]})).await;
+        let twilio = || get_as("AC0123456789abcdef0123456789abcdef", "tw1l10-t0k3n");
+        deployment.answers(twilio().and(path(format!("{ACCOUNT}.json"))), 200, json!({"status": "active", "type": "Full"})).await;
+        let balance = json!({"balance": "12.34", "currency": "USD"});
+        deployment.answers(twilio().and(path(format!("{ACCOUNT}/Balance.json"))), 200, balance).await;
+        let numbers = twilio().and(path(format!("{ACCOUNT}/IncomingPhoneNumbers.json")));
+        let ours = json!({"incoming_phone_numbers": [{"phone_number": "+15005550006", "capabilities": {"sms": true}}]});
+        deployment.answers(numbers.and(query_param("PhoneNumber", "+15005550006")), 200, ours).await;
+        deployment.sns("GetSMSSandboxAccountStatus", "<IsInSandbox>false</IsInSandbox>").await;
+        let limit = "<attributes><entry><key>MonthlySpendLimit</key><value>100</value></entry></attributes>";
+        deployment.sns("GetSMSAttributes", limit).await;
+        let tier = json!({"AccountAttributes": [{"Name": "ACCOUNT_TIER", "Value": "PRODUCTION"}]});
+        deployment.end_user_messaging("DescribeAccountAttributes", tier).await;
+        let limit =
+            json!({"Name": "TEXT_MESSAGE_MONTHLY_SPEND_LIMIT", "EnforcedLimit": 50, "MaxLimit": 100, "Overridden": false});
+        deployment.end_user_messaging("DescribeSpendLimits", json!({"SpendLimits": [limit]})).await;
+        let vonage = get_as("abcd1234", "v0n4g3-s3cr3t").and(path("/account/get-balance"));
+        deployment.answers(vonage, 200, json!({"value": 10.28, "autoReload": false})).await;
+        let messagebird = get("/balance").and(header("authorization", "AccessKey live_m3ss4g3b1rd"));
+        deployment.answers(messagebird, 200, json!({"payment": "prepaid", "type": "euros", "amount": 9.2})).await;
+        let plivo = || get_as("MA0123456789", "pl1v0-t0k3n");
+        let account = json!({"account_type": "standard", "billing_mode": "prepaid", "cash_credits": "1.80900", "state": "NY"});
+        deployment.answers(plivo().and(path("/v1/Account/MA0123456789/")), 200, account).await;
+        let number = plivo().and(path("/v1/Account/MA0123456789/Number/15005550006/"));
+        deployment.answers(number, 200, json!({"number": "15005550006", "sms_enabled": true})).await;
+        deployment
+    }
+
+    /// Answers like this from now on, whatever was answered before.
+    async fn answers(&self, request: MockBuilder, status: u16, body: Value) {
+        let answer = ResponseTemplate::new(status).set_body_json(body);
+        request.respond_with(answer).with_priority(self.priority()).mount(&self.server).await;
+    }
+
+    /// Smaller, and so more important, with each mock: the last one counts.
+    fn priority(&self) -> u8 {
+        self.next_priority.fetch_sub(1, Ordering::SeqCst)
+    }
+
+    async fn secret(&self, keys: &Value) {
+        let request = Mock::given(method("POST")).and(header("x-amz-target", "secretsmanager.GetSecretValue"));
+        self.answers(request, 200, json!({"ARN": "arn:s", "Name": "s", "SecretString": keys.to_string()})).await;
+    }
+
+    async fn sns(&self, action: &str, result: &str) {
+        let body = format!("<{action}Response><{action}Result>{result}</{action}Result></{action}Response>");
+        let request = Mock::given(method("POST")).and(body_string_contains(format!("Action={action}&")));
+        let answer = ResponseTemplate::new(200).set_body_raw(body, "text/xml");
+        request.respond_with(answer).with_priority(self.priority()).mount(&self.server).await;
+    }
+
+    async fn end_user_messaging(&self, action: &str, result: Value) {
+        let request = Mock::given(method("POST")).and(header("x-amz-target", format!("PinpointSMSVoiceV2.{action}")));
+        self.answers(request, 200, result).await;
+    }
+
+    async fn check(&self) -> Outcome {
+        self.check_with(&[]).await
+    }
+
+    async fn check_with(&self, changes: &[(&str, &str)]) -> Outcome {
+        let settings = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let settings: Vec<_> = settings.chain(changes.iter().copied()).collect();
+        let outcome = doctor(&settings, &["check"]).await;
+        for secret in ["t0k3n", "s3cr3t", "m3ss4g3b1rd", "p3pp3r"] {
+            assert!(!outcome.out.contains(secret) && !outcome.err.contains(secret), "{secret} is shown:\n{}", outcome.out);
+        }
+        outcome
+    }
+}
+
+fn secret() -> Value {
+    json!({
+        "CODE_PEPPER": "p3pp3r-p3pp3r-p3pp3r-p3pp3r-p3pp3r",
+        "TWILIO_ACCOUNT_SID": "AC0123456789abcdef0123456789abcdef", "TWILIO_AUTH_TOKEN": "tw1l10-t0k3n",
+        "TWILIO_PHONE_NUMBER": "+15005550006",
+        "VONAGE_API_KEY": "abcd1234", "VONAGE_API_SECRET": "v0n4g3-s3cr3t", "VONAGE_FROM": "ACME",
+        "MESSAGEBIRD_ACCESS_KEY": "live_m3ss4g3b1rd", "MESSAGEBIRD_FROM": "ACME",
+        "PLIVO_AUTH_ID": "MA0123456789", "PLIVO_AUTH_TOKEN": "pl1v0-t0k3n", "PLIVO_FROM": "+15005550006",
+    })
+}
+
+fn get(at: &str) -> MockBuilder {
+    Mock::given(method("GET")).and(path(at))
+}
+
+fn get_as(user: &str, password: &str) -> MockBuilder {
+    Mock::given(method("GET")).and(basic_auth(user, password))
+}
+
+#[tokio::test]
+async fn a_sound_deployment_has_no_problem_and_nothing_is_sent() {
+    let deployment = Deployment::sound().await;
+    let outcome = deployment.check().await;
+    let keys = format!("{}/keys", deployment.server.uri());
+    let expected = format!(
+        "\
+ok       aws          region eu-central-1, credentials found
+ok       secret       readable; it holds CODE_PEPPER, MESSAGEBIRD_ACCESS_KEY, MESSAGEBIRD_FROM, PLIVO_AUTH_ID, PLIVO_AUTH_TOKEN, \
+PLIVO_FROM, TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER, VONAGE_API_KEY, VONAGE_API_SECRET, VONAGE_FROM
+ok       settings     complete, for production
+ok       table        sms-2fa is active, with the keys `pk` and `sk`
+ok       expiry       what is stale is dropped by its attribute `ttl`
+ok       tokens       jwks, 1 usable key at {keys}; any issuer, any audience; the user is `sub`
+ok       twilio       account active; balance 12.34 USD; sends as +15005550006
+ok       sns          out of the sandbox; 100 USD may be spent in a month
+ok       aws-sms      out of the sandbox; 50 USD may be spent in a month
+ok       vonage       balance 10.28 EUR; sends as ACME
+ok       messagebird  balance 9.2 euros; sends as ACME
+ok       plivo        balance 1.81 USD; sends as +15005550006
+
+no problems: 12 ok
+"
+    );
+    assert_eq!(outcome.out, expected);
+    assert_eq!((outcome.ending.code(), outcome.err.as_str()), (0, ""));
+    for request in deployment.server.received_requests().await.unwrap() {
+        let (target, body) = (request.headers.get("x-amz-target"), String::from_utf8_lossy(&request.body));
+        let reads = request.method.as_str() == "GET"
+            || body.contains("Action=GetSMS")
+            || target
+                .is_some_and(|target| ["GetSecretValue", "Describe"].iter().any(|read| target.to_str().unwrap().contains(read)));
+        assert!(reads, "{} {} {body}", request.method, request.url);
+    }
+}
+
+#[tokio::test]
+async fn a_problem_of_a_provider_is_named_with_what_to_do() {
+    let deployment = Deployment::sound().await;
+    let (twilio, plivo) = ("tw1l10-t0k3n", "pl1v0-t0k3n");
+    let account = || get_as("AC0123456789abcdef0123456789abcdef", twilio).and(path(format!("{ACCOUNT}.json")));
+    let numbers =
+        || get_as("AC0123456789abcdef0123456789abcdef", twilio).and(path(format!("{ACCOUNT}/IncomingPhoneNumbers.json")));
+    deployment.answers(numbers(), 200, json!({"incoming_phone_numbers": []})).await;
+    deployment.sns("GetSMSSandboxAccountStatus", "<IsInSandbox>true</IsInSandbox>").await;
+    let nothing = json!({"Name": "TEXT_MESSAGE_MONTHLY_SPEND_LIMIT", "EnforcedLimit": 0, "MaxLimit": 1, "Overridden": true});
+    deployment.end_user_messaging("DescribeSpendLimits", json!({"SpendLimits": [nothing]})).await;
+    deployment.answers(get("/account/get-balance"), 401, json!({"error-code": "401"})).await;
+    deployment.answers(get("/balance"), 200, json!({"payment": "prepaid", "type": "euros", "amount": 0})).await;
+    let number = get_as("MA0123456789", plivo).and(path("/v1/Account/MA0123456789/Number/15005550006/"));
+    deployment.answers(number, 404, json!({"error": "not found"})).await;
+    let outcome = deployment.check().await;
+    outcome.is_problem("twilio", "+15005550006 is not a number of this account", "TWILIO_PHONE_NUMBER");
+    outcome.is_problem("sns", "the account is in the sandbox", "production access");
+    outcome.is_problem("aws-sms", "nothing may be spent", "set-text-message-spend-limit-override");
+    outcome.is_problem("vonage", "does not take the credentials", "VONAGE_API_KEY and VONAGE_API_SECRET");
+    outcome.is_problem("messagebird", "the balance is 0 euros", "top up");
+    outcome.is_problem("plivo", "+15005550006 does not belong to this account", "PLIVO_FROM");
+    outcome.is_ok("table", "is active");
+    assert!(outcome.out.ends_with("\n6 problems: 6 ok\n"), "{}", outcome.out);
+    assert_eq!(outcome.ending.code(), 1);
+
+    for (status, body, what, remedy) in [
+        (401, json!({"code": 20003}), "does not take the credentials", "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN"),
+        (404, json!({"code": 20404}), "no such account", "TWILIO_ACCOUNT_SID"),
+        (200, json!({"status": "suspended"}), "the account is suspended", "console"),
+        (200, json!({"status": "active", "type": "Trial"}), "trial account", "upgrade"),
+        (503, json!({}), "answers 503", "status page"),
+    ] {
+        deployment.answers(account(), status, body).await;
+        deployment.check_with(&[("SMS_PROVIDERS", "twilio")]).await.is_problem("twilio", what, remedy);
+    }
+    deployment.check_with(&[("SMS_PROVIDERS", "vonage"), ("VONAGE_BASE_URL", "http://127.0.0.1:9")]).await.is_problem(
+        "vonage",
+        "cannot be reached: Connection refused",
+        "network",
+    );
+}
+
+#[tokio::test]
+async fn a_question_that_aws_refuses_names_the_permission() {
+    let deployment = Deployment::sound().await;
+    let error = "<ErrorResponse><Error><Type>Sender</Type><Code>AuthorizationError</Code><Message>not you</Message></Error></ErrorResponse>";
+    let answer = ResponseTemplate::new(403).set_body_raw(error, "text/xml");
+    let request = Mock::given(method("POST")).and(body_string_contains("Action=GetSMSAttributes&"));
+    request.respond_with(answer).with_priority(deployment.priority()).mount(&deployment.server).await;
+    let voice = Mock::given(method("POST")).and(header("x-amz-target", "PinpointSMSVoiceV2.DescribeSpendLimits"));
+    deployment.answers(voice, 400, json!({"__type": "ExpiredTokenException", "message": "too late"})).await;
+    let outcome = deployment.check_with(&[("SMS_PROVIDERS", "sns,aws-sms")]).await;
+    outcome.is_problem("sns", "AuthorizationError: not you", "your user or role needs sns:GetSMSAttributes");
+    outcome.is_problem("aws-sms", "ExpiredTokenException: too late", "aws sso login");
+}
+
+#[tokio::test]
+async fn accounts_that_pay_by_invoice_need_no_balance_and_bird_shows_none() {
+    let deployment = Deployment::sound().await;
+    deployment.answers(get("/balance"), 200, json!({"payment": "postpaid", "type": "euros", "amount": 0})).await;
+    let account = json!({"account_type": "standard", "billing_mode": "postpaid", "cash_credits": "0"});
+    deployment.answers(get("/v1/Account/MA0123456789/"), 200, account).await;
+    let outcome = deployment.check_with(&[("SMS_PROVIDERS", "messagebird,plivo")]).await;
+    outcome.is_ok("messagebird", "pays by invoice");
+    outcome.is_ok("plivo", "pays by invoice; sends as +15005550006");
+    let bird = [("SMS_PROVIDERS", "messagebird"), ("MESSAGEBIRD_ACCESS_KEY", "bk_eu1_b1rd")];
+    deployment.check_with(&bird).await.is_ok("messagebird", "does not refuse the key");
+    deployment.answers(get("/v1/sms/messages"), 401, json!({"error": {"code": "E1"}})).await;
+    deployment.check_with(&bird).await.is_problem("messagebird", "does not take the credentials", "MESSAGEBIRD_ACCESS_KEY");
+}
+
+#[tokio::test]
+async fn an_api_key_that_may_not_see_the_account_is_judged_by_the_sender() {
+    let deployment = Deployment::sound().await;
+    let key = [("SMS_PROVIDERS", "twilio"), ("TWILIO_API_KEY_SID", "SK1"), ("TWILIO_API_KEY_SECRET", "k3y-s3cr3t")];
+    let refused = deployment.check_with(&key).await;
+    refused.is_problem("twilio", "there is no such account", "TWILIO_ACCOUNT_SID");
+    for resource in [".json", "/Balance.json", "/IncomingPhoneNumbers.json"] {
+        let request = get_as("SK1", "k3y-s3cr3t").and(path(format!("{ACCOUNT}{resource}")));
+        deployment.answers(request, 401, json!({"code": 20003})).await;
+    }
+    let refused = deployment.check_with(&key).await;
+    refused.is_problem("twilio", "does not take the credentials", "TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET");
+    let numbers = get_as("SK1", "k3y-s3cr3t").and(path(format!("{ACCOUNT}/IncomingPhoneNumbers.json")));
+    let ours = json!({"incoming_phone_numbers": [{"phone_number": "+15005550006", "capabilities": {"sms": true}}]});
+    deployment.answers(numbers, 200, ours).await;
+    let outcome = deployment.check_with(&key).await;
+    outcome.is_ok("twilio", "sends as +15005550006; the API key may not see the account");
+    assert_eq!(outcome.ending, Ending::Success);
+}
+
+#[tokio::test]
+async fn a_messaging_service_has_to_exist_and_to_have_a_sender() {
+    let deployment = Deployment::sound().await;
+    let service = [("SMS_PROVIDERS", "twilio"), ("TWILIO_MESSAGING_SERVICE_SID", "MG1")];
+    deployment.check_with(&service).await.is_problem(
+        "twilio",
+        "there is no Messaging Service MG1",
+        "TWILIO_MESSAGING_SERVICE_SID",
+    );
+    deployment.answers(get("/v1/Services/MG1"), 200, json!({"sid": "MG1"})).await;
+    for (kind, list) in [("PhoneNumbers", "phone_numbers"), ("ShortCodes", "short_codes"), ("AlphaSenders", "alpha_senders")] {
+        deployment.answers(get(&format!("/v1/Services/MG1/{kind}")), 200, json!({list: []})).await;
+    }
+    deployment.check_with(&service).await.is_problem("twilio", "MG1 has no sender (error 21703)", "sender pool");
+    deployment.answers(get("/v1/Services/MG1/PhoneNumbers"), 200, json!({"phone_numbers": [{"sid": "PN1"}]})).await;
+    deployment.check_with(&service).await.is_ok("twilio", "sends as the Messaging Service MG1");
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_is_one_problem_not_many() {
+    let deployment = Deployment::sound().await;
+    let request = || Mock::given(method("POST")).and(header("x-amz-target", "secretsmanager.GetSecretValue"));
+    deployment.answers(request(), 400, json!({"__type": "ResourceNotFoundException", "message": "no"})).await;
+    let outcome = deployment.check_with(&[("SMS_PROVIDERS", "")]).await;
+    outcome.is_problem("secret", "two-factor/secret: Secrets Manager has no such secret", "SecretArn");
+    for subject in ["settings", "tokens", "sms"] {
+        assert!(outcome.about(subject).0.starts_with("skipped"), "{}", outcome.out);
+    }
+    outcome.is_ok("table", "sms-2fa is active");
+    assert!(outcome.out.ends_with("\n1 problem: 3 ok, 3 skipped\n"), "{}", outcome.out);
+
+    let mut incomplete = secret();
+    incomplete.as_object_mut().unwrap().remove("CODE_PEPPER");
+    incomplete.as_object_mut().unwrap().remove("TWILIO_AUTH_TOKEN");
+    deployment.secret(&incomplete).await;
+    let outcome = deployment.check().await;
+    outcome.is_problem("settings", "CODE_PEPPER is required in production", "change CODE_PEPPER");
+    outcome.is_problem("sms", "TWILIO_AUTH_TOKEN is not set", "change TWILIO_AUTH_TOKEN");
+    deployment.secret(&json!({"CODE_PEPPER": "p3pp3r-p3pp3r-p3pp3r-p3pp3r-p3pp3r"})).await;
+    let outcome = deployment.check_with(&[("SMS_PROVIDERS", "")]).await;
+    outcome.is_problem("sms", "503 sms_not_configured", "into the secret");
+}
+
+#[tokio::test]
+async fn the_table_has_to_be_there_with_its_keys_and_its_expiry() {
+    use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+    let deployment = Deployment::sound().await;
+    let with_table = async |name| deployment.check_with(&[("SMS_PROVIDERS", "sns"), ("TABLE_NAME", name)]).await;
+    with_table("elsewhere").await.is_problem("table", "there is no table elsewhere", "output TableName");
+    let database = client(&sdk_config(&deployment.database.endpoint()).unwrap());
+    for (name, sort_key) in [("foreign", "created"), ("lasting", "sk")] {
+        let mut table = database.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+        for (attribute, role) in [("pk", KeyType::Hash), (sort_key, KeyType::Range)] {
+            let definition = AttributeDefinition::builder().attribute_name(attribute).attribute_type(ScalarAttributeType::S);
+            let key = KeySchemaElement::builder().attribute_name(attribute).key_type(role);
+            table = table.attribute_definitions(definition.build().unwrap()).key_schema(key.build().unwrap());
+        }
+        table.send().await.unwrap();
+    }
+    with_table("foreign").await.is_problem("table", "foreign has other keys", "belongs to something else");
+    let outcome = with_table("lasting").await;
+    outcome.is_ok("table", "lasting is active");
+    outcome.is_problem("expiry", "not enabled", "update-time-to-live --table-name lasting");
+    let unreachable = [("SMS_PROVIDERS", "sns"), ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")];
+    deployment.check_with(&unreachable).await.is_problem("table", "Connection refused", "AWS_REGION");
+}
+
+#[tokio::test]
+async fn token_keys_have_to_be_there_and_usable() {
+    let deployment = Deployment::sound().await;
+    let only_sns = [("SMS_PROVIDERS", "sns")];
+    deployment.answers(get("/keys"), 200, json!({"keys": [{"kty": "oct", "k": "AA"}]})).await;
+    deployment.check_with(&only_sns).await.is_problem("tokens", "no set of usable keys", "JSON Web Key Set");
+    deployment.answers(get("/keys"), 404, json!({})).await;
+    deployment.check_with(&only_sns).await.is_problem("tokens", "it answers 404", "AUTH_JWKS_URL");
+    let short = [("SMS_PROVIDERS", "sns"), ("AUTH_MODE", "hs256"), ("AUTH_JWT_SECRET", "short")];
+    deployment.check_with(&short).await.is_problem("settings", "AUTH_JWT_SECRET must have at least 32 bytes", "AUTH_JWT_SECRET");
+    deployment
+        .check_with(&[("SMS_PROVIDERS", "sns"), ("AUTH_MODE", "gateway")])
+        .await
+        .is_ok("tokens", "API Gateway's authorizer");
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_explained_and_end_with_2() {
+    for (arguments, reason) in [
+        (&[][..], "no command"),
+        (&["chekc"], "no command \"chekc\""),
+        (&["check", "all"], "check takes no argument"),
+        (&["check", "--fast"], "--fast"),
+        (&["user", "show"], "one user's ID"),
+        (&["user", "delete", "alice"], "show, unlock or reset"),
+        (&["user", "show", ""], "1 to 128 characters"),
+        (&["audit", "alice", "--limit", "many"], "many"),
+        (&["audit", "alice", "--limit=0"], "from 1 to 1000"),
+        (&["audit"], "one user's ID"),
+        (&["check", "--limit", "3"], "--limit is for audit"),
+        (&["token"], "--sub ID"),
+        (&["token", "alice"], "--sub ID"),
+        (&["send-test"], "+14155550100"),
+        (&["--env-file"], "--env-file"),
+    ] {
+        let outcome = doctor(&[], arguments).await;
+        assert_eq!(outcome.ending.code(), 2, "{arguments:?}");
+        assert!(outcome.err.starts_with("doctor: ") && outcome.err.contains(reason), "{arguments:?}: {}", outcome.err);
+        assert!(outcome.err.contains("doctor --help") && outcome.out.is_empty(), "{arguments:?}");
+    }
+    let help = doctor(&[], &["--help"]).await;
+    assert_eq!(help.ending.code(), 0);
+    for command in ["check", "send-test", "user show", "user unlock", "user reset", "audit", "token"] {
+        assert!(help.out.contains(&format!("\n  {command} ")), "{command}");
+    }
+    assert!(help.out.lines().all(|line| line.chars().count() <= 130));
+    let missing = doctor(&[], &["--env-file", "no-such-file", "check"]).await;
+    assert_eq!((missing.ending.code(), missing.err.as_str()), (1, "doctor: no-such-file: there is no such file\n"));
+}
+
+/// A service in production, and the doctor with the same settings and the same clock.
+struct Practice {
+    service: TestService,
+    settings: Vec<(&'static str, String)>,
+}
+
+impl Practice {
+    async fn open() -> Self {
+        let service = TestService::production(&[("LOCK_AFTER_FAILURES", "3"), ("SMS_COOLDOWN_SECONDS", "0")]).await;
+        let settings = vec![
+            ("APP_ENV", "production".to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", service.storage.endpoint()),
+            ("CODE_PEPPER", "a pepper for tests, which has 32 bytes or more".to_owned()),
+            ("AUTH_JWT_SECRET", "a token secret for tests, which has 32 bytes".to_owned()),
+            ("TWILIO_BASE_URL", service.inbox.url()),
+            ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef".to_owned()),
+            ("TWILIO_AUTH_TOKEN", "0123456789abcdef0123456789abcdef".to_owned()),
+            ("TWILIO_PHONE_NUMBER", "+15005550006".to_owned()),
+            ("LOCK_AFTER_FAILURES", "3".to_owned()),
+            ("OPERATOR", "Olivia Ops".to_owned()),
+        ];
+        Self { service, settings }
+    }
+
+    async fn doctor(&self, arguments: &[&str]) -> Outcome {
+        let settings: Vec<_> = self.settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        doctor_at(self.service.clock.clone(), &settings, arguments).await
+    }
+}
+
+#[tokio::test]
+async fn an_unlocked_user_can_sign_in_again_and_the_trail_says_who_unlocked_s24() {
+    let practice = Practice::open().await;
+    let alice = practice.service.user("alice");
+    alice.enroll(HOME).await;
+    alice.send_sms().await.expect(200);
+    let code = practice.service.last_code();
+    for _ in 0..3 {
+        alice.verify(wrong(&code)).await.expect(400);
+    }
+    alice.verify(&code).await.expect_problem(429, "locked");
+
+    let shown = practice.doctor(&["user", "show", "alice"]).await;
+    let expected = "\
+alice: two-factor authentication is on
+
+  number          +1****1234 (US), verified 2027-01-01T00:00:00Z
+  pending number  none
+  code sent       to +1****1234, to sign in or confirm, expires 2027-01-01T00:05:00Z; 3 of 5 wrong guesses
+  SMS codes       3 wrong in a row, the last 2027-01-01T00:00:00Z; locked until 2027-01-01T00:15:00Z (for 15 minutes)
+  backup codes    10 left; none wrong; not locked
+  sends           2 of 5 in the last 60 minutes, the last at 2027-01-01T00:00:00Z
+  notices         0 in the last 24 hours
+
+It is locked: wait, or `doctor user unlock` once you know who is asking.
+";
+    assert_eq!((shown.out.as_str(), shown.ending), (expected, Ending::Success), "{}", shown.err);
+
+    practice.service.clock.pass(60);
+    let unlocked = practice.doctor(&["user", "unlock", "alice"]).await;
+    assert_eq!(unlocked.ending, Ending::Success, "{}", unlocked.err);
+    assert!(unlocked.out.contains("\n  SMS codes       none wrong; not locked\n"), "{}", unlocked.out);
+    practice.service.clock.pass(60);
+    alice.verify(&code).await.expect(200);
+
+    let trail = practice.doctor(&["audit", "alice", "--limit", "3"]).await;
+    let lines: Vec<_> = trail.out.lines().collect();
+    assert!(lines[0].starts_with("TIME                  EVENT"), "{}", trail.out);
+    let unlock = lines.iter().find(|line| line.contains("operator_unlock")).expect("the unlocking is in the trail");
+    assert!(unlock.starts_with("2027-01-01T00:01:00Z  operator_unlock  success  -"), "{unlock}");
+    assert!(unlock.contains("  operator-") && unlock.ends_with("(operator Olivia Ops)"), "{unlock}");
+    assert!(unlocked.out.contains(unlock.split_whitespace().find(|word| word.starts_with("operator-")).unwrap()));
+    let verified = lines.iter().rfind(|line| line.contains("  verify ")).expect("the sign-in is in the trail");
+    assert!(verified.contains("  +1****1234  127.0.0.1"), "{verified}");
+    assert!(trail.out.ends_with("--limit shows more than these 3.\n"), "{}", trail.out);
+    for clear in [HOME, &code] {
+        assert!(!trail.out.contains(clear) && !shown.out.contains(clear), "{clear}");
+    }
+}
+
+#[tokio::test]
+async fn a_reset_user_can_enroll_anew_and_the_old_number_is_told_s18_s24() {
+    let practice = Practice::open().await;
+    let alice = practice.service.user("alice");
+    alice.enroll(HOME).await;
+    let reset = practice.doctor(&["user", "reset", "alice"]).await;
+    assert_eq!(reset.ending, Ending::Success, "{}", reset.err);
+    assert!(reset.out.contains("The number +1****1234 is told of it"), "{}", reset.out);
+    assert!(reset.out.contains("alice: two-factor authentication is off\n"), "{}", reset.out);
+    let notice = practice.service.inbox.received().last().cloned().unwrap();
+    assert_eq!((notice.to(), notice.body().contains("turned off")), (HOME, true));
+    assert_eq!(alice.status().await.body["enabled"], false);
+    alice.enroll(WORK).await;
+    let trail = practice.doctor(&["audit", "alice"]).await;
+    let line = trail.out.lines().find(|line| line.contains("operator_reset")).expect("the reset is in the trail");
+    assert!(line.contains("success") && line.contains("+1****1234") && line.contains("Olivia Ops"), "{line}");
+
+    let sent = practice.service.inbox.received().len();
+    practice.service.user("bob").setup(HOME).await.expect(200);
+    let dropped = practice.doctor(&["user", "reset", "bob"]).await;
+    assert!(dropped.out.contains("pending number  none") && !dropped.out.contains("is told"), "{}", dropped.out);
+    assert_eq!(practice.service.inbox.received().len(), sent + 1, "the code, and no notice to a number that was never verified");
+    let again = practice.doctor(&["user", "reset", "bob"]).await;
+    assert_eq!(again.ending, Ending::Problem);
+    assert_eq!(again.err, "doctor: there is nothing to reset: no number is active and none is pending\n");
+}
+
+#[tokio::test]
+async fn a_mistyped_user_is_noticed_and_gets_no_record() {
+    let practice = Practice::open().await;
+    for act in ["unlock", "reset"] {
+        let outcome = practice.doctor(&["user", act, "alcie"]).await;
+        assert_eq!(outcome.ending, Ending::Problem);
+        assert_eq!(outcome.err, "doctor: nothing is stored of the user alcie: is the ID right?\n");
+    }
+    assert_eq!(practice.doctor(&["audit", "alcie"]).await.out, "There is no record of alcie.\n");
+    let shown = practice.doctor(&["user", "show", "al\u{1b}[31mcie"]).await;
+    assert!(shown.out.contains("nothing is stored") && !shown.out.contains('\u{1b}'), "a terminal obeys what it is shown");
+}
+
+#[tokio::test]
+async fn a_test_message_says_what_it_is_and_who_took_it() {
+    let practice = Practice::open().await;
+    let sent = practice.doctor(&["send-test", HOME]).await;
+    assert_eq!(sent.ending, Ending::Success, "{}", sent.err);
+    assert!(sent.out.starts_with("A test message to +1****1234:\n\nPROVIDER  OUTCOME   CODE OR MESSAGE ID"), "{}", sent.out);
+    assert!(sent.out.contains("\ntwilio    accepted  SM00000000000000000000000000000001"), "{}", sent.out);
+    let [message] = &practice.service.inbox.received()[..] else { panic!("one message") };
+    assert_eq!(
+        (message.to(), message.body()),
+        (HOME, "CODITECT: this is a test message. It holds no code, and there is nothing to do.")
+    );
+
+    practice.service.inbox.script([Reply::refusal(400, 21610)]);
+    let refused = practice.doctor(&["send-test", HOME]).await;
+    assert_eq!(refused.ending, Ending::Problem);
+    assert!(refused.out.contains("twilio    opted_out  21610") && refused.out.contains("`opted_out`"), "{}", refused.out);
+    practice.service.inbox.script([Reply::Cut]);
+    let unknown = practice.doctor(&["send-test", HOME]).await;
+    assert_eq!(unknown.ending, Ending::Problem);
+    assert!(unknown.out.contains("unknown_outcome") && unknown.out.contains("nobody knows"), "{}", unknown.out);
+
+    for (number, reason) in [("+33612345678", "country"), ("4155551234", "E.164"), ("+442079460000", "cannot receive")] {
+        let outcome = practice.doctor(&["send-test", number]).await;
+        assert!(outcome.ending == Ending::Problem && outcome.err.contains(reason), "{number}: {}", outcome.err);
+    }
+    assert_eq!(practice.service.inbox.received().len(), 3, "nothing was sent to them");
+    let endpoint = practice.service.storage.endpoint();
+    let none = doctor(&[("AWS_ENDPOINT_URL_DYNAMODB", &endpoint)], &["send-test", HOME]).await;
+    assert!(none.ending == Ending::Problem && none.err.contains("no SMS provider is configured"), "{}", none.err);
+}
+
+#[tokio::test]
+async fn a_test_message_goes_through_the_providers_in_their_order() {
+    let mut practice = Practice::open().await;
+    let vonage = MockServer::start().await;
+    let accepted = json!({"message-count": "1", "messages": [{"status": "0", "message-id": "0A0000000123ABCD1"}]});
+    Mock::given(method("POST"))
+        .and(path("/sms/json"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(accepted))
+        .expect(1)
+        .mount(&vonage)
+        .await;
+    let settings = [("VONAGE_API_KEY", "abcd1234"), ("VONAGE_API_SECRET", "s3cr3t"), ("VONAGE_FROM", "ACME")];
+    practice.settings.extend(settings.map(|(name, value)| (name, value.to_owned())));
+    practice.settings.push(("VONAGE_BASE_URL", vonage.uri()));
+    practice.service.inbox.script([Reply::refusal(401, 20003)]);
+    let sent = practice.doctor(&["send-test", HOME]).await;
+    assert_eq!(sent.ending, Ending::Success, "{}", sent.err);
+    let lines: Vec<_> = sent.out.lines().collect();
+    assert!(lines[3].starts_with("twilio    auth_failed  20003"), "{}", sent.out);
+    assert!(lines[4].starts_with("vonage    accepted     0A0000000123ABCD1"), "{}", sent.out);
+    assert!(sent.out.contains("vonage took it."), "{}", sent.out);
+}
+
+#[tokio::test]
+async fn a_token_is_made_in_development_only_s22() {
+    for production in [&[("APP_ENV", "production")][..], &[("SECRET_ID", "two-factor/secret")]] {
+        let refused = doctor(production, &["token", "--sub", "alice"]).await;
+        assert_eq!((refused.ending, refused.out.as_str()), (Ending::Problem, ""));
+        assert!(refused.err.contains("in development only"), "{}", refused.err);
+    }
+    let service = TestService::development(&[]).await;
+    let token = doctor_at(service.clock.clone(), &[], &["token", "--sub", "alice"]).await;
+    assert_eq!(token.ending, Ending::Success, "{}", token.err);
+    let request = service.request(reqwest::Method::GET, &service.url("setup")).bearer_auth(token.out.trim());
+    service.send(request).await.expect(200);
+}
+
+/// A folder with a program named `aws` in it, which is gone when this is.
+struct FakeCli(PathBuf);
+
+impl FakeCli {
+    fn new(name: &str, script: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("two-factor-doctor-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let program = folder.join("aws");
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for FakeCli {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn credentials_and_region_come_from_the_aws_cli_where_the_environment_has_none() {
+    let deployment = Deployment::sound().await;
+    let script = r#"test "$AWS_PROFILE" = ops || exit 9
+case "$*" in
+  "configure get region") echo ap-southeast-2 ;;
+  "configure export-credentials --format process")
+    echo '{"Version": 1, "AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "s3cr3t", "SessionToken": "t0k3n"}' ;;
+esac"#;
+    let cli = FakeCli::new("good", script);
+    let folder = cli.0.to_str().unwrap();
+    let from_cli =
+        [("PATH", folder), ("AWS_PROFILE", "ops"), ("AWS_ACCESS_KEY_ID", ""), ("AWS_REGION", ""), ("SMS_PROVIDERS", "sns")];
+    let outcome = deployment.check_with(&from_cli).await;
+    outcome.is_ok("aws", "region ap-southeast-2");
+    outcome.is_ok("secret", "readable");
+    let requests = deployment.server.received_requests().await.unwrap();
+    let signed = requests.iter().filter_map(|request| request.headers.get("authorization")?.to_str().ok());
+    assert!(signed.filter(|value| value.starts_with("AWS4")).all(|value| value.contains("Credential=ASIAEXAMPLE/")));
+
+    let expired = FakeCli::new("expired", "echo 'The SSO session has expired' >&2; exit 255");
+    let from_cli =
+        [("PATH", expired.0.to_str().unwrap()), ("AWS_PROFILE", "ops"), ("AWS_ACCESS_KEY_ID", ""), ("SMS_PROVIDERS", "sns")];
+    let outcome = deployment.check_with(&from_cli).await;
+    outcome.is_problem("aws", "The SSO session has expired", "aws sso login");
+    fs::write(expired.0.join("aws"), "#!/bin/sh\necho 'usage: aws [options]' >&2; exit 2\n").unwrap();
+    deployment.check_with(&from_cli).await.is_problem("aws", "this AWS CLI is too old", "AWS_ACCESS_KEY_ID");
+    fs::write(expired.0.join("aws"), "#!/bin/sh\nexit 255\n").unwrap();
+    let settings: Vec<_> = from_cli.into_iter().chain([("SECRET_ID", "s"), ("AWS_REGION", "eu-central-1")]).collect();
+    let outcome = doctor(&settings, &["user", "show", "alice"]).await;
+    assert!(outcome.ending == Ending::Problem && outcome.err.contains("aws sso login"), "{}", outcome.err);
+}
+
+#[tokio::test]
+async fn the_local_database_needs_no_credentials_and_settings_come_from_a_file_too() {
+    let deployment = Deployment::sound().await;
+    let file = std::env::temp_dir().join(format!("two-factor-doctor-{}.env", std::process::id()));
+    fs::write(&file, format!("AWS_ENDPOINT_URL_DYNAMODB={}\nTABLE_NAME=elsewhere\n", deployment.database.endpoint())).unwrap();
+    let named = ["--env-file", file.to_str().unwrap(), "check"];
+    let outcome = doctor(&[("TABLE_NAME", TABLE)], &named).await;
+    assert_eq!(outcome.ending, Ending::Success, "{}{}", outcome.out, outcome.err);
+    outcome.is_ok("table", "sms-2fa is active");
+    outcome.is_ok("sms", "codes are shown in answers");
+    doctor(&[], &named).await.is_problem("table", "there is no table elsewhere", "TABLE_NAME");
+    fs::remove_file(file).unwrap();
+}
