@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_RSA_SHA256};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -27,11 +27,13 @@ use tokio_rustls::{
     },
 };
 
-/// A certificate authority that nobody knows but who is told.
+/// A certificate authority that nobody knows but who is told, and a server certificate of it: RSA with an intermediate, which is
+/// what AWS endpoints show.
 #[derive(Debug)]
 pub struct Authority {
-    issuer: Issuer<'static, KeyPair>,
     pem: String,
+    chain: Vec<CertificateDer<'static>>,
+    key: KeyPair,
 }
 
 impl Default for Authority {
@@ -41,13 +43,25 @@ impl Default for Authority {
 }
 
 impl Authority {
-    /// A new one.
+    /// A new one, with a server named `localhost`.
     pub fn new() -> Self {
-        let key = KeyPair::generate().expect("a key can be made");
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let pem = params.self_signed(&key).expect("a certificate can be signed").pem();
-        Self { issuer: Issuer::new(params, key), pem }
+        let new_key = || KeyPair::generate_for(&PKCS_RSA_SHA256).expect("a key can be made");
+        let authority = |name: &str| {
+            let mut params = CertificateParams::default();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.distinguished_name.push(DnType::CommonName, name);
+            params
+        };
+        let (root_key, root) = (new_key(), authority("Root"));
+        let pem = root.self_signed(&root_key).expect("a certificate can be signed").pem();
+        let (intermediate_key, intermediate) = (new_key(), authority("Intermediate"));
+        let root = Issuer::new(root, root_key);
+        let intermediate_certificate = intermediate.signed_by(&intermediate_key, &root).expect("a certificate can be signed");
+        let key = new_key();
+        let server = CertificateParams::new(["localhost".to_owned()]).expect("the name is a name");
+        let intermediate = Issuer::new(intermediate, intermediate_key);
+        let certificate = server.signed_by(&key, &intermediate).expect("a certificate can be signed");
+        Self { pem, chain: vec![certificate.into(), intermediate_certificate.into()], key }
     }
 
     /// Its certificate in PEM: what `EXTRA_CA_FILE` wants.
@@ -55,17 +69,12 @@ impl Authority {
         &self.pem
     }
 
-    /// TLS for a server named `localhost`.
     fn server_config(&self) -> ServerConfig {
-        let key = KeyPair::generate().expect("a key can be made");
-        let params = CertificateParams::new(["localhost".to_owned()]).expect("the name is a name");
-        let certificate: CertificateDer<'static> =
-            params.signed_by(&key, &self.issuer).expect("a certificate can be signed").into();
         ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("the provider speaks TLS")
             .with_no_client_auth()
-            .with_single_cert(vec![certificate], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+            .with_single_cert(self.chain.clone(), PrivatePkcs8KeyDer::from(self.key.serialize_der()).into())
             .expect("key and certificate belong together")
     }
 }

@@ -48,7 +48,7 @@ use two_factor_tests::{
 const FUNCTIONS: [&str; 3] = ["setup", "send-sms", "verify"];
 
 /// Cold starts of each binary, and invocations that follow the first one of a start.
-const STARTS: usize = 20;
+const DEFAULT_STARTS: usize = 20;
 const WARM: usize = 15;
 
 /// Warm invocations that instructions are counted over.
@@ -84,7 +84,8 @@ async fn main() -> ExitCode {
     );
     let mut measured: Vec<Measurements> = binaries.iter().map(|_| Measurements::default()).collect();
     // Start by start and not binary by binary, so that what disturbs the machine disturbs all of them.
-    for _ in 0..STARTS {
+    let starts = env::var("STARTS").ok().and_then(|starts| starts.parse().ok()).unwrap_or(DEFAULT_STARTS);
+    for _ in 0..starts {
         for (binary, measurements) in binaries.iter().zip(&mut measured) {
             cloud.measure(binary, &helpers, measurements).await;
         }
@@ -95,7 +96,7 @@ async fn main() -> ExitCode {
         println!("{}", measurements.line(binary, counts));
     }
     println!("{:32} {AIMS}", "aim");
-    println!("{STARTS} starts each, {WARM} warm invocations a start; wait: the part spent waiting for the stubs behind TLS.");
+    println!("{starts} starts each, {WARM} warm invocations a start; wait: the part spent waiting for the stubs behind TLS.");
     ExitCode::SUCCESS
 }
 
@@ -124,6 +125,7 @@ struct Cloud {
     users: u32,
     events: BTreeMap<&'static str, Value>,
     folder: PathBuf,
+    reports: PathBuf,
     _database: EmbeddedDatabase,
 }
 
@@ -175,6 +177,7 @@ impl Cloud {
             mint: TokenMint::new(&config.auth).expect("tokens can be minted"),
             users: 0,
             events,
+            reports: env::var_os("CALLGRIND_OUT").map_or_else(|| folder.clone(), PathBuf::from),
             folder,
             _database: database,
         }
@@ -207,7 +210,7 @@ impl Cloud {
         let mut totals = Vec::new();
         for invocations in [0, 1, 1 + COUNTED] {
             let events = self.events(binary.function, helpers, invocations).await;
-            let out = self.folder.join("callgrind.out");
+            let out = self.reports.join(format!("callgrind.out.{}.{invocations}", binary.function));
             let mut function = Function::start(binary, &self.environment, Some(&out)).await;
             for event in events {
                 function.invoke(event).await;

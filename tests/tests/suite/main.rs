@@ -6,6 +6,7 @@ mod auth;
 mod bad_input;
 mod budget;
 mod config;
+mod connections;
 mod emulator;
 mod journeys;
 mod jwks;
