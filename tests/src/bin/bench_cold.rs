@@ -10,6 +10,7 @@
     clippy::print_stdout,
     reason = "a measurement that cannot be made has to stop"
 )]
+#![expect(clippy::cast_precision_loss, reason = "counts and sizes here are far below what a double holds exactly")]
 
 use std::{
     collections::BTreeMap,
