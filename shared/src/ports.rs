@@ -5,8 +5,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use rand::CryptoRng;
 
 use crate::domain::{
-    Account, AuditEvent, AuditOutcome, Lease, Leases, PhoneNumber, Provider, TextMessage, Timestamp, UserId, WindowKind,
-    delivery::Delivery,
+    Account, AuditEvent, AuditOutcome, Lease, Leases, PhoneNumber, Provider, TextMessage, Timestamp, UserId, delivery::Delivery,
 };
 
 /// Says what time it is. The one place that time comes from.
@@ -71,16 +70,6 @@ pub enum WindowSubject {
     Phone(PhoneNumber),
     /// Those caused from a source address.
     Address(IpAddr),
-}
-
-impl WindowSubject {
-    /// Which kind of window this is.
-    pub const fn kind(&self) -> WindowKind {
-        match self {
-            Self::Phone(_) => WindowKind::Phone,
-            Self::Address(_) => WindowKind::Address,
-        }
-    }
 }
 
 /// Where a request came from, for the audit trail.

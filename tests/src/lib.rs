@@ -8,6 +8,7 @@
     reason = "a test that cannot set up its tools, or finds something else than it expects, has to stop"
 )]
 
+pub mod captured_log;
 pub mod clock;
 pub mod dynamodb_proxy;
 pub mod rie;

@@ -37,11 +37,6 @@ impl SmsConfig {
         let providers = chosen.into_iter().map(|provider| ProviderConfig::read(provider, &settings)).collect::<Result<_, _>>()?;
         Ok(Self { providers })
     }
-
-    /// The settings of `provider`, if it is to be asked.
-    pub fn get(&self, provider: Provider) -> Option<&ProviderConfig> {
-        self.providers.iter().find(|config| config.provider() == provider)
-    }
 }
 
 /// The settings of one provider.
@@ -568,7 +563,7 @@ mod tests {
     fn the_secret_holds_credentials_too_and_the_environment_wins() {
         let secret = TWILIO.map(|(name, value)| (name.to_owned(), format!("{value}\n")));
         let config = SmsConfig::from_vars(&vars(&[("TWILIO_PHONE_NUMBER", "ACME")]).with_secret(secret)).unwrap();
-        let Some(ProviderConfig::Twilio(twilio)) = config.get(Provider::Twilio) else { panic!("Twilio is configured") };
+        let Some(ProviderConfig::Twilio(twilio)) = config.providers.first() else { panic!("Twilio is configured") };
         assert_eq!(twilio.from, TwilioSender::Number(SenderId::parse("ACME").unwrap()));
         let TwilioAuth::AuthToken(token) = &twilio.auth else { panic!("an auth token is configured") };
         assert_eq!(token.expose(), "token", "the line break after it is gone");

@@ -29,7 +29,7 @@ pub use digest::{Digest, Pepper};
 pub use lockout::GuessCount;
 pub use phone_number::{AllowedCountries, Country, PhoneNumber, PhoneNumberError};
 pub use policy::Policy;
-pub use send_window::{Lease, Leases, SendLog, WindowKind};
+pub use send_window::{Lease, Leases, SendLog};
 pub use text_message::{MessageTemplate, TextMessage};
 pub use timestamp::Timestamp;
 pub use user_id::UserId;

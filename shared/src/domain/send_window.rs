@@ -7,15 +7,6 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{ChallengeId, Policy, Timestamp};
 
-/// Whose sends a window counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum WindowKind {
-    /// Sends to one phone number, over all users.
-    Phone,
-    /// Sends caused from one source address, over all users.
-    Address,
-}
-
 /// One lease of a window, taken for one send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lease {
@@ -47,7 +38,11 @@ impl Leases {
             .min()
             .unwrap_or(Duration::ZERO)
     }
+}
 
+/// What storage does to a window.
+#[cfg(test)]
+impl Leases {
     /// Takes a lease.
     pub fn take(&mut self, lease: Lease) {
         self.0.insert(lease.index, lease.taken_at);

@@ -1,12 +1,7 @@
 //! What a user's journey leaves behind: an audit trail that tells all of it, one log line a request, and no secret anywhere (S6,
 //! S17, S24).
 
-use std::{
-    collections::HashMap,
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use reqwest::Method;
@@ -14,50 +9,33 @@ use serde_json::{Value, json};
 use tracing_subscriber::{Layer, layer::SubscriberExt};
 use two_factor::{adapters::dynamodb::AuditEntry, telemetry};
 use two_factor_local::sms_inbox::Reply as Twilio;
-use two_factor_tests::service::{HOME, Reply, TestService, User, WORK};
+use two_factor_tests::{
+    captured_log::CapturedLog,
+    service::{HOME, Reply, TestService, User, WORK},
+};
 
 const USER_AGENT: &str = "audit-test/1.0 (a phone)";
 /// What a test's client says of itself before it gets to the service: a tab is a control character.
 const USER_AGENT_SENT: &str = "audit-test/1.0\t (a phone)";
 const BOBS: &str = "+14155551236";
 
-/// What is logged on this thread, line by line, as JSON.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Catches everything that can be logged on this thread at all, at whatever level, as JSON.
+fn catch(log: &CapturedLog) -> tracing::subscriber::DefaultGuard {
+    let writer = log.clone();
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(move || writer.clone());
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(telemetry::ceiling()));
+    tracing::subscriber::set_default(subscriber)
 }
 
-impl Log {
-    /// Catches everything that can be logged at all, at whatever level.
-    fn catch(&self) -> tracing::subscriber::DefaultGuard {
-        let writer = self.clone();
-        let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(move || writer.clone());
-        let subscriber = tracing_subscriber::registry().with(lines.with_filter(telemetry::ceiling()));
-        tracing::subscriber::set_default(subscriber)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    /// Request identifier and outcome of each request line, in order.
-    fn requests(&self) -> Vec<(String, String, u64)> {
-        let text = self.text();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON"));
-        let text = |line: &Value, name: &str| line[name].as_str().unwrap().to_owned();
-        lines
-            .filter(|line| line["target"] == "request")
-            .map(|line| (text(&line, "request_id"), text(&line, "outcome"), line["status"].as_u64().unwrap()))
-            .collect()
-    }
+/// Request identifier, outcome and status of each request line, in order.
+fn requests(log: &CapturedLog) -> Vec<(String, String, u64)> {
+    let all = log.text();
+    let lines = all.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON"));
+    let text = |line: &Value, name: &str| line[name].as_str().unwrap().to_owned();
+    lines
+        .filter(|line| line["target"] == "request")
+        .map(|line| (text(&line, "request_id"), text(&line, "outcome"), line["status"].as_u64().unwrap()))
+        .collect()
 }
 
 /// What one record of the trail must say: event, outcome, masked number, details.
@@ -185,8 +163,8 @@ async fn a_journey_leaves_its_whole_trail_and_no_secret_s6_s17_s24() {
     // While there is only one subscriber, `tracing` asks the thread that logs first whether anybody listens, and remembers the
     // answer for all threads; that may be one of another test.
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
-    let log = Log::default();
-    let _guard = log.catch();
+    let log = CapturedLog::default();
+    let _guard = catch(&log);
     let service = TestService::production(&[
         ("SMS_COOLDOWN_SECONDS", "0"),
         ("SMS_MAX_PER_WINDOW", "6"),
@@ -290,7 +268,7 @@ async fn a_journey_leaves_its_whole_trail_and_no_secret_s6_s17_s24() {
         .iter()
         .map(|reply| (reply.header("x-request-id").to_owned(), outcome_of(reply).to_owned(), u64::from(reply.status)))
         .collect();
-    assert_eq!(log.requests(), answered);
+    assert_eq!(requests(&log), answered);
 
     // The right codes, and the wrong ones: those may be right for something else.
     codes.extend(["918273", "827364"].map(str::to_owned));
@@ -349,8 +327,8 @@ async fn a_journey_leaves_its_whole_trail_and_no_secret_s6_s17_s24() {
 #[tokio::test]
 async fn in_development_a_code_is_in_the_answer_and_nowhere_else_s6_s22() {
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
-    let log = Log::default();
-    let _guard = log.catch();
+    let log = CapturedLog::default();
+    let _guard = catch(&log);
     let service = TestService::development(&[]).await;
     let alice = service.user("alice");
     let code = alice.setup(HOME).await.expect(200).development_code();
@@ -366,5 +344,5 @@ async fn in_development_a_code_is_in_the_answer_and_nowhere_else_s6_s22() {
     }
     let secrets: Vec<_> = backup_codes.iter().flat_map(|code| [code.clone(), code.replace('-', "")]).collect();
     assert_silent("log and table", &texts.join("\n"), &[code], &secrets);
-    assert_eq!(log.requests().len(), 3);
+    assert_eq!(requests(&log).len(), 3);
 }

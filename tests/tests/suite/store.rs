@@ -1,12 +1,6 @@
 //! The store, through the real SDK, on the embedded database; and what it does when that fails.
 
-use std::{
-    collections::HashMap,
-    io,
-    net::IpAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -31,6 +25,7 @@ use two_factor::{
     },
 };
 use two_factor_local::database::{EmbeddedDatabase, sdk_config};
+use two_factor_tests::captured_log::CapturedLog;
 use two_factor_tests::dynamodb_proxy::{Fault, Proxy};
 
 const TABLE: &str = "sms-2fa";
@@ -549,20 +544,6 @@ async fn a_database_that_never_answers_is_given_up_in_time_to_answer_s21() {
     }
 }
 
-/// What was logged, as text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_failure_is_logged_once_and_without_what_was_to_be_stored_s6() {
     let rig = Rig::new().await;
@@ -578,13 +559,13 @@ async fn a_failure_is_logged_once_and_without_what_was_to_be_stored_s6() {
         Fault::Cancel(vec!["ValidationError", "None", "None"]),
     ] {
         rig.proxy.fail_all(fault.clone());
-        let log = Log::default();
+        let log = CapturedLog::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_max_level(tracing::Level::INFO);
         let guard = tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
         assert_eq!(rig.store.commit(&commit).await, Err(CommitError::Unavailable), "{fault:?}");
         drop(guard);
-        let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let logged = log.text();
         assert_eq!(logged.lines().count(), 1, "{fault:?}: {logged}");
         assert!(logged.contains("ERROR") && logged.contains("TransactWriteItems"), "{fault:?}: {logged}");
         assert!(!logged.contains("5551234"), "{fault:?}: {logged}");

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -12,11 +12,12 @@ use two_factor::{
     adapters::sms::{BoxFuture, CredentialSource, Failover, FailoverSettings},
     config::SmsConfig,
     domain::{
-        FailureClass, Provider, Timestamp,
+        FailureClass, Provider,
         delivery::{Delivery, DeliveryReason, Verdict},
     },
-    ports::{Channel, Clock, SmsSender},
+    ports::{Channel, SmsSender},
 };
+use two_factor_tests::clock::ManualClock;
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
     matchers::{any, header},
@@ -25,22 +26,6 @@ use wiremock::{
 use super::{TEXT, config, form, json, message, transports};
 
 const DEADLINE: Duration = Duration::from_secs(12);
-
-/// A clock that only tests move.
-#[derive(Clone, Default)]
-struct ManualClock(Arc<AtomicU64>);
-
-impl ManualClock {
-    fn advance(&self, by: Duration) {
-        self.0.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
-    }
-}
 
 /// The configuration that a reload finds, and how often one was asked for.
 #[derive(Default)]
@@ -63,14 +48,14 @@ struct Stage {
     twilio: MockServer,
     vonage: MockServer,
     plivo: MockServer,
-    clock: ManualClock,
+    clock: Arc<ManualClock>,
     secret: Arc<Secret>,
 }
 
 impl Stage {
     async fn new() -> Self {
         let [twilio, vonage, plivo] = [MockServer::start().await, MockServer::start().await, MockServer::start().await];
-        Self { twilio, vonage, plivo, clock: ManualClock::default(), secret: Arc::default() }
+        Self { twilio, vonage, plivo, clock: ManualClock::new(), secret: Arc::default() }
     }
 
     /// Three providers that answer like this from now on.
@@ -100,12 +85,12 @@ impl Stage {
         ])
     }
 
-    fn sender_of(&self, config: &SmsConfig, deadline: Duration) -> Failover<ManualClock> {
+    fn sender_of(&self, config: &SmsConfig, deadline: Duration) -> Failover<Arc<ManualClock>> {
         let settings = FailoverSettings::new(deadline, false);
         Failover::new(config, transports(&self.twilio.uri()), self.secret.clone(), self.clock.clone(), settings)
     }
 
-    fn sender(&self) -> Failover<ManualClock> {
+    fn sender(&self) -> Failover<Arc<ManualClock>> {
         self.sender_of(&self.config_with("old", "twilio,vonage,plivo"), DEADLINE)
     }
 

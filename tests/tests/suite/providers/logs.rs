@@ -1,9 +1,6 @@
 //! What a send leaves in the log: one line an attempt, and nothing of the text, the number or the credentials (S6).
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
+use std::sync::Arc;
 
 use tracing::Level;
 use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt as _};
@@ -16,25 +13,12 @@ use two_factor::{
     ports::SmsSender,
     telemetry,
 };
+use two_factor_tests::captured_log::CapturedLog;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
 use super::{
     PATIENCE, Settings, TEXT, aws_sms, bird, config, json, message, messagebird, plivo, sns, transports, twilio, vonage,
 };
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 struct NoReload;
 
@@ -57,15 +41,14 @@ async fn logged(settings: Settings, answer: ResponseTemplate, level: Level) -> S
         SystemClock,
         FailoverSettings::new(PATIENCE, false),
     );
-    let log = Log::default();
+    let log = CapturedLog::default();
     let writer = log.clone();
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || writer.clone());
     let subscriber = tracing_subscriber::registry().with(LevelFilter::from_level(level)).with(telemetry::ceiling()).with(lines);
     let guard = tracing::subscriber::set_default(subscriber);
     sender.send(&message()).await;
     drop(guard);
-    let bytes = log.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    log.text()
 }
 
 #[tokio::test]
