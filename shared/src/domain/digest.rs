@@ -44,16 +44,32 @@ impl Pepper {
         sign(&self.key, parts)
     }
 
+    /// What may be stored of `parts`: their digests under this key and under the previous one.
+    pub(crate) fn candidates(&self, parts: &[&[u8]]) -> Candidates {
+        Candidates { current: sign(&self.key, parts), previous: self.previous.as_ref().map(|key| sign(key, parts)) }
+    }
+
     /// Whether `stored` is the digest of `parts`, under this key or the previous one.
     pub(crate) fn recognizes(&self, stored: &Digest, parts: &[&[u8]]) -> bool {
-        let current = sign(&self.key, parts) == *stored;
-        let previous = self.previous.as_ref().is_some_and(|key| sign(key, parts) == *stored);
-        current | previous
+        self.candidates(parts).contains(stored)
     }
 
     /// A stable name for `subject` of the given kind, in hex: a key of the table that tells nothing about the subject.
     pub fn pseudonym(&self, kind: &str, subject: &str) -> String {
         self.digest(&[b"pseudonym", kind.as_bytes(), subject.as_bytes()]).to_hex()
+    }
+}
+
+/// The digests under which something may be stored.
+pub(crate) struct Candidates {
+    current: Digest,
+    previous: Option<Digest>,
+}
+
+impl Candidates {
+    /// Whether `stored` is one of them. Compares with each, whichever it is.
+    pub(crate) fn contains(&self, stored: &Digest) -> bool {
+        (self.current == *stored) | self.previous.is_some_and(|previous| previous == *stored)
     }
 }
 

@@ -89,18 +89,15 @@ impl<S: Store, M: SmsSender> Service<S, M> {
             reference: format!("notice-{}", caller.origin.request_id),
         };
         let delivery = tokio::time::timeout(NOTICE_PATIENCE, self.hand_over(&message, journal)).await.ok();
-        let taken = delivery.as_ref().is_some_and(|delivery| matches!(delivery.verdict(), Verdict::Accepted(_)));
-        if !taken {
-            let refused = delivery.as_ref().is_some_and(|delivery| matches!(delivery.verdict(), Verdict::Refused(_)));
-            tracing::warn!(to = ?notice.to, "the old number could not be told of the change");
-            let details = delivery.map(|delivery| ("attempts", describe(&delivery.attempts)));
-            let happened = Happened {
-                event: AuditEvent::Notice,
-                outcome: AuditOutcome::Refused(if refused { "sms_delivery_failed" } else { "unknown_outcome" }),
-                phone: Some(notice.to.clone()),
-            };
-            self.append(caller, happened, details, journal).await;
-        }
+        let outcome = match delivery.as_ref().map(Delivery::verdict) {
+            Some(Verdict::Accepted(_)) => return,
+            Some(Verdict::Refused(_)) => "sms_delivery_failed",
+            Some(Verdict::Unknown(_)) | None => "unknown_outcome",
+        };
+        tracing::warn!(to = ?notice.to, outcome, "the old number could not be told of the change");
+        let details = delivery.map(|delivery| ("attempts", describe(&delivery.attempts)));
+        let happened = Happened { event: AuditEvent::Notice, outcome: AuditOutcome::Refused(outcome), phone: Some(notice.to) };
+        self.append(caller, happened, details, journal).await;
     }
 
     async fn hand_over(&self, message: &TextMessage, journal: &mut Journal) -> Delivery {

@@ -12,20 +12,22 @@ use aws_smithy_runtime_api::{
         runtime_components::RuntimeComponents,
     },
 };
-use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag, error::metadata::ProvideErrorMetadata, timeout::TimeoutConfig};
+use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag, error::metadata::ProvideErrorMetadata};
+use aws_types::SdkConfig;
 use http_body_util::Limited;
 use hyper_util::client::legacy::Error as ClientError;
 
 use super::rest::{MAX_ANSWER_BYTES, unexplained};
-use crate::domain::{FailureClass, delivery::Failure};
+use crate::{
+    adapters::aws::retries,
+    domain::{FailureClass, delivery::Failure},
+};
 
 type SdkError<E> = aws_smithy_runtime_api::client::result::SdkError<E, HttpResponse>;
 
-/// How long to wait for a connection. Until there is one nothing was sent, and another provider may be asked.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-
-pub(super) fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build()
+/// The settings of a client that tries once: a second try could be a second message (S12).
+pub(super) fn sending_once(aws: &SdkConfig) -> SdkConfig {
+    aws.to_builder().retry_config(retries(1)).build()
 }
 
 /// Ends the reading of an answer that is longer than any of the service's.

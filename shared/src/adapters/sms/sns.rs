@@ -15,7 +15,6 @@ use aws_sdk_sns::{
 
 use super::{BoxFuture, SmsGateway, aws, rest::message_id};
 use crate::{
-    adapters::aws::retries,
     config::sms::SnsConfig,
     domain::{FailureClass, Provider, TextMessage, delivery::Failure},
 };
@@ -29,12 +28,7 @@ pub struct Sns {
 impl Sns {
     /// A gateway for the account and region of `aws`.
     pub fn new(aws: &aws_types::SdkConfig, config: SnsConfig) -> Self {
-        let settings = Builder::from(aws)
-            // Once: a second try could be a second message (S12).
-            .retry_config(retries(1))
-            .timeout_config(aws::timeouts())
-            .interceptor(aws::BoundedAnswer)
-            .build();
+        let settings = Builder::from(&aws::sending_once(aws)).interceptor(aws::BoundedAnswer).build();
         Self { client: Client::from_conf(settings), config }
     }
 

@@ -412,9 +412,7 @@ impl<'a> Step<'a> {
 
     fn disable(&mut self, proof: Option<&Proof>) -> Result<Answer, Refusal> {
         let Some(active) = self.account.sms.active().cloned() else {
-            let pending = self.account.pending.take().ok_or(Refusal::NotEnabled)?;
-            self.about = Some(pending.phone);
-            self.account.challenge = None;
+            self.about = Some(self.drop_pending().ok_or(Refusal::NotEnabled)?.phone);
             return Ok(Answer::Disabled);
         };
         self.about = Some(active.phone.clone());
@@ -425,8 +423,7 @@ impl<'a> Step<'a> {
 
     fn turn_off(&mut self, phone: PhoneNumber) {
         self.account.sms = SmsFactor::Off;
-        self.account.pending = None;
-        self.account.challenge = None;
+        self.drop_pending();
         self.account.backup = BackupCodes::default();
         self.tell(phone, NoticeKind::TurnedOff);
     }
@@ -443,13 +440,17 @@ impl<'a> Step<'a> {
                 self.about = Some(active.phone.clone());
                 self.turn_off(active.phone);
             }
-            None if self.account.pending.is_none() => return Err(Refusal::NotEnabled),
             None => {
-                self.account.pending = None;
-                self.account.challenge = None;
+                self.drop_pending().ok_or(Refusal::NotEnabled)?;
             }
         }
         Ok(self.unlock())
+    }
+
+    /// Forgets the number that waits to be verified, and with it the code that is out, whatever that was for.
+    fn drop_pending(&mut self) -> Option<Pending> {
+        self.account.challenge = None;
+        self.account.pending.take()
     }
 
     fn give_back(&mut self, challenge: ChallengeId, phone: &PhoneNumber) -> Answer {
@@ -551,8 +552,7 @@ impl<'a> Step<'a> {
         {
             // What waits to be bound is dropped too: binding it takes another backup code (S8).
             self.account.sms = SmsFactor::Disabled(active.clone());
-            self.account.pending = None;
-            self.account.challenge = None;
+            self.drop_pending();
             attempts_remaining = 0;
             self.happened(AuditEvent::FactorDisabled);
         }
