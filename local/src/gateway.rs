@@ -9,7 +9,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use lambda_http::http::{HeaderMap, StatusCode, header, request::Parts};
 use serde_json::{Map, Value, json, value::to_raw_value};
-use two_factor::api::event::{Event, Reply};
+use two_factor::api::gateway_event::{Event, Reply};
 
 /// The largest body that the gateway passes on, in bytes.
 pub(crate) const MAX_BODY: usize = 10 * 1024 * 1024;

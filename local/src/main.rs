@@ -77,7 +77,7 @@ async fn run() -> Result<ExitCode, Failure> {
 
 async fn serve(settings: Settings) -> Result<ExitCode, Failure> {
     let vars = settings.vars();
-    two_factor::telemetry::start(&vars)?;
+    two_factor::observability::log::start(&vars)?;
     let token = mint(&vars, "alice", SystemClock.now().plus(TOKEN_LIFE));
     let stack = Stack::start(settings, announce).await?;
     say(&welcome::text(&stack, token.as_deref()))?;

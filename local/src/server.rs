@@ -21,7 +21,7 @@ use futures_util::StreamExt as _;
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use two_factor::{
-    api::event::{Event, Reply, invoke},
+    api::gateway_event::{Event, Reply, invoke},
     app::App,
 };
 

@@ -7,7 +7,7 @@ use two_factor::{
     app::App,
     domain::{
         PhoneNumber, TextMessage,
-        delivery::{Attempt, Verdict},
+        message::delivery::{Attempt, Verdict},
     },
     ports::{Channel, SmsSender as _},
 };

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use two_factor::{
     app::App,
     domain::{
-        Account, AuditEvent, GuessCount, PhoneNumber, Policy, Purpose, Refusal, SmsFactor, Timestamp, UserId,
+        Account, AuditEvent, FailedAttempts, PhoneNumber, Policy, Purpose, Refusal, SmsFactor, Timestamp, UserId,
         account::{ActivePhone, Pending},
     },
     ports::{Channel, LoadRequest, SmsSender as _, Store as _},
-    use_cases::{self, Caller, Journal},
+    use_cases::{self, Caller, RequestStats},
 };
 
 use crate::{
@@ -47,18 +47,18 @@ async fn load(app: &App, user: &UserId) -> Result<Option<Account>, Failure> {
 }
 
 async fn unlock(app: &App, caller: &Caller, out: &mut dyn Write) -> Result<(), Failure> {
-    app.service.unlock(caller, &mut Journal::default()).await.map_err(failed)?;
+    app.service.unlock(caller, &mut RequestStats::default()).await.map_err(failed)?;
     writeln!(out, "Unlocked; the audit trail has it as {}.\n", caller.origin.request_id)?;
     Ok(())
 }
 
 async fn reset(app: &App, caller: &Caller, before: &Account, out: &mut dyn Write) -> Result<(), Failure> {
-    let mut journal = Journal::default();
-    app.service.reset(caller, &mut journal).await.map_err(failed)?;
+    let mut stats = RequestStats::default();
+    app.service.reset(caller, &mut stats).await.map_err(failed)?;
     writeln!(out, "Reset; the audit trail has it as {}.", caller.origin.request_id)?;
     if let Some(active) = before.sms.active() {
         let number = active.phone.masked();
-        let failed = journal.events.iter().any(|(event, _)| *event == AuditEvent::Notice);
+        let failed = stats.events.iter().any(|(event, _)| *event == AuditEvent::Notification);
         let told = match app.service.sms.channel() {
             Channel::Sms(_) if failed => format!("The number {number} could not be told; the audit trail says why."),
             Channel::Sms(_) => format!("The number {number} is told of it, unless it was told of three changes in 24 hours."),
@@ -98,15 +98,15 @@ fn describe(name: &str, account: &Account, policy: &Policy, now: Timestamp, out:
     line("number", number)?;
     line("pending number", account.pending.as_ref().map_or_else(|| "none".to_owned(), |pending| waiting(pending, now)))?;
     line("code sent", outstanding(account, policy, now))?;
-    line("SMS codes", guesses(&account.sms_guesses, policy, now))?;
+    line("SMS codes", guesses(&account.sms_failed_attempts, policy, now))?;
     line("backup codes", backup_codes(account, policy, now))?;
     line("sends", sends(account, policy, now))?;
-    line("notices", format!("{} in the last 24 hours", account.notices.len()))?;
+    line("notices", format!("{} in the last 24 hours", account.notifications.len()))?;
     let advice = match &account.sms {
         SmsFactor::Disabled(_) => {
             Some("The number is disabled: the user enrolls one anew with a backup code, or you reset the account.")
         }
-        SmsFactor::Off | SmsFactor::On(_) => [&account.sms_guesses, &account.backup.guesses]
+        SmsFactor::Off | SmsFactor::On(_) => [&account.sms_failed_attempts, &account.backup.failed_attempts]
             .iter()
             .any(|count| count.lock_remaining(now).is_some())
             .then_some("It is locked: wait, or `doctor user unlock` once you know who is asking."),
@@ -134,11 +134,11 @@ fn outstanding(account: &Account, policy: &Policy, now: Timestamp) -> String {
         Purpose::SignIn => "to sign in or confirm",
     };
     let expires = if challenge.expires_at > now { "expires" } else { "expired" };
-    let (wrong, most) = (challenge.wrong_guesses, policy.code_max_attempts);
+    let (wrong, most) = (challenge.failed_attempts, policy.code_max_attempts);
     format!("to {}, {purpose}, {expires} {}; {wrong} of {most} wrong guesses", challenge.phone.masked(), challenge.expires_at)
 }
 
-fn guesses(count: &GuessCount, policy: &Policy, now: Timestamp) -> String {
+fn guesses(count: &FailedAttempts, policy: &Policy, now: Timestamp) -> String {
     let wrong = match count.last_failure {
         Some(last) => format!("{} wrong in a row, the last {last}", count.failures),
         None => "none wrong".to_owned(),
@@ -151,7 +151,7 @@ fn guesses(count: &GuessCount, policy: &Policy, now: Timestamp) -> String {
 }
 
 fn backup_codes(account: &Account, policy: &Policy, now: Timestamp) -> String {
-    format!("{} left; {}", account.backup.remaining(), guesses(&account.backup.guesses, policy, now))
+    format!("{} left; {}", account.backup.remaining(), guesses(&account.backup.failed_attempts, policy, now))
 }
 
 fn sends(account: &Account, policy: &Policy, now: Timestamp) -> String {

@@ -1,4 +1,4 @@
-//! The logic of the SMS two-factor service, shared by its three functions.
+//! The logic of the SMS two-factor service, shared by its functions.
 //!
 //! Imports point one way: `app → api, adapters → use_cases → ports → domain`.
 
@@ -7,7 +7,6 @@ pub mod api;
 pub mod app;
 pub mod config;
 pub mod domain;
-pub mod metrics;
+pub mod observability;
 pub mod ports;
-pub mod telemetry;
 pub mod use_cases;

@@ -17,10 +17,10 @@ use tokio::net::TcpListener;
 use two_factor::{
     adapters::{
         dynamodb::{AuditEntry, client, table::ensure_table},
-        http_client::public_client,
+        http::public_client,
         system::SystemRandom,
     },
-    api::event::Event,
+    api::gateway_event::Event,
     app::{App, Parts},
     config::{Config, Vars},
     domain::UserId,

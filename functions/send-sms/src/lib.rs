@@ -20,7 +20,7 @@ async fn answer(exchange: &mut Exchange<'_>) -> Result<Response, Problem> {
     let () = SEND_SMS.action(exchange.request)?;
     let caller = exchange.authenticate().await?;
     let body = SendBody::parse(exchange.request)?;
-    let (service, journal) = exchange.service();
-    let granted = service.send_sms(&caller, body.pending, journal).await;
+    let (service, stats) = exchange.service();
+    let granted = service.send_sms(&caller, body.pending, stats).await;
     exchange.answer(granted)
 }

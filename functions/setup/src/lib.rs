@@ -23,20 +23,20 @@ async fn answer(exchange: &mut Exchange<'_>) -> Result<Response, Problem> {
         SetupAction::Start => {
             let body = SetupBody::parse(exchange.request)?;
             let phone = exchange.phone_number(&body.phone_number)?;
-            let (service, journal) = exchange.service();
-            let granted = service.setup(&caller, phone, body.code, journal).await;
+            let (service, stats) = exchange.service();
+            let granted = service.setup(&caller, phone, body.code, stats).await;
             exchange.answer(granted)
         }
         SetupAction::Status => {
-            let (service, journal) = exchange.service();
-            let status = service.status(&caller, journal).await;
+            let (service, stats) = exchange.service();
+            let status = service.status(&caller, stats).await;
             let status = status.map_err(|failure| exchange.problem(failure))?;
             Ok(response::status(&status, exchange.request.id()))
         }
         SetupAction::Disable => {
             let body = DisableBody::parse(exchange.request)?;
-            let (service, journal) = exchange.service();
-            let granted = service.disable(&caller, body.code, journal).await;
+            let (service, stats) = exchange.service();
+            let granted = service.disable(&caller, body.code, stats).await;
             exchange.answer(granted)
         }
     }

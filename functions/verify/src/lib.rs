@@ -20,7 +20,7 @@ async fn answer(exchange: &mut Exchange<'_>) -> Result<Response, Problem> {
     let () = VERIFY.action(exchange.request)?;
     let caller = exchange.authenticate().await?;
     let body = VerifyBody::parse(exchange.request)?;
-    let (service, journal) = exchange.service();
-    let granted = service.verify(&caller, body.code, body.regenerate_backup_codes, journal).await;
+    let (service, stats) = exchange.service();
+    let granted = service.verify(&caller, body.code, body.regenerate_backup_codes, stats).await;
     exchange.answer(granted)
 }

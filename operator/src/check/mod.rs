@@ -11,7 +11,7 @@ use std::{
 };
 
 use two_factor::{
-    adapters::{aws::Aws, http_client::public_client},
+    adapters::{aws::Aws, http::public_client},
     app::Parts,
     config::{Config, ConfigError, Environment, SmsConfig, app::table_name, sms::ProviderConfig},
 };

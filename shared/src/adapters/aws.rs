@@ -29,7 +29,7 @@ use aws_types::{
 };
 use reqwest::{Body, Client};
 
-use super::{http_client, roots};
+use super::{http as http_client, roots};
 use crate::config::{ConfigError, Vars};
 
 /// How long one try of a call may take.
@@ -42,7 +42,7 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// At most this many tries of a call, apart from what a client asks for itself. Connections stay in the pool whatever happened on
-/// them: the pool is not the SDK's own, and notices a broken one itself.
+/// them: the pool is not the SDK's own, and notifications a broken one itself.
 pub fn retries(most_attempts: u32) -> RetryConfig {
     RetryConfig::standard().with_max_attempts(most_attempts).with_reconnect_mode(ReconnectMode::ReuseAllConnections)
 }

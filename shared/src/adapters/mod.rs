@@ -2,7 +2,7 @@
 
 pub mod aws;
 pub mod dynamodb;
-pub mod http_client;
+pub mod http;
 pub mod jwks;
 pub mod roots;
 pub mod secrets;

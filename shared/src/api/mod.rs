@@ -1,7 +1,7 @@
 //! The HTTP edge: reads what a gateway hands over, says who is calling, and writes answers. Knows no AWS service.
 
 pub mod auth;
-pub mod event;
+pub mod gateway_event;
 pub mod problem;
 pub mod request;
 pub mod response;

@@ -13,7 +13,7 @@ use super::{
     response::{self, Response},
 };
 use crate::{
-    domain::{PhoneNumberError, Policy, Refusal, decide::SendLimit, delivery::DeliveryReason, timestamp::secs_ceil},
+    domain::{PhoneNumberError, Policy, Refusal, decide::SendLimit, message::delivery::DeliveryReason, timestamp::secs_ceil},
     use_cases::Failure,
 };
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use secrecy::ExposeSecret;
 
 use super::vars::{ConfigError, Vars};
-use crate::domain::{AllowedCountries, Country, MessageTemplate, Pepper, text_message::TemplateError};
+use crate::domain::{AllowedCountries, Country, MessageTemplate, Pepper, message::text::TemplateError};
 
 /// The pepper of development: public, so worth nothing, and refused in production.
 const DEVELOPMENT_PEPPER: &str = "development-only-pepper-0123456789abcdef";

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::{BackupCodes, Challenge, GuessCount, PhoneNumber, Policy, Purpose, SendLog, Timestamp};
+use super::{BackupCodes, Challenge, FailedAttempts, PhoneNumber, Policy, Purpose, SendLog, Timestamp};
 
 /// How long the wrong guesses of an account without a factor are remembered: far longer than the longest lock, so that waiting
 /// for them to be forgotten gains nothing.
 const FAILURE_MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// The span in which notices are counted, and how many of them it may hold.
-pub(super) const NOTICE_WINDOW: Duration = Duration::from_secs(24 * 3600);
-pub(super) const NOTICES_PER_WINDOW: usize = 3;
+/// The span in which notifications are counted, and how many of them it may hold.
+pub(super) const NOTIFICATION_WINDOW: Duration = Duration::from_secs(24 * 3600);
+pub(super) const MAX_NOTIFICATIONS: usize = 3;
 
 /// One user's second factor. Only [`decide`](super::decide()) changes it; storage reads and writes it whole.
 ///
@@ -25,13 +25,13 @@ pub struct Account {
     /// The code that is out.
     pub challenge: Option<Challenge>,
     /// Consecutive wrong guesses at SMS codes.
-    pub sms_guesses: GuessCount,
+    pub sms_failed_attempts: FailedAttempts,
     /// The backup codes that are left, and the wrong guesses at them. Empty unless a factor is active.
     pub backup: BackupCodes,
     /// The user's sends, as far back as they count.
     pub sends: SendLog,
     /// When an old number was told of a change.
-    pub notices: Vec<Timestamp>,
+    pub notifications: Vec<Timestamp>,
 }
 
 /// The phone number as a factor.
@@ -102,11 +102,11 @@ impl Account {
             Purpose::SignIn => self.sms.active().is_some_and(|active| active.phone == challenge.phone),
         });
         self.sends.prune(policy, now);
-        self.notices.retain(|at| at.plus(NOTICE_WINDOW) > now);
+        self.notifications.retain(|at| at.plus(NOTIFICATION_WINDOW) > now);
         if self.sms == SmsFactor::Off {
-            for guesses in [&mut self.sms_guesses, &mut self.backup.guesses] {
+            for guesses in [&mut self.sms_failed_attempts, &mut self.backup.failed_attempts] {
                 if guesses.last_failure.is_some_and(|last| last.plus(FAILURE_MEMORY) <= now) {
-                    *guesses = GuessCount::default();
+                    *guesses = FailedAttempts::default();
                 }
             }
         }
@@ -131,10 +131,10 @@ impl Account {
             return None;
         }
         let send_memory = policy.sms_window.max(policy.sms_cooldown);
-        let guesses = [&self.sms_guesses, &self.backup.guesses];
+        let guesses = [&self.sms_failed_attempts, &self.backup.failed_attempts];
         let instants = (self.pending.iter().map(|pending| pending.expires_at))
             .chain(self.sends.iter().map(|send| send.at.plus(send_memory)))
-            .chain(self.notices.iter().map(|at| at.plus(NOTICE_WINDOW)))
+            .chain(self.notifications.iter().map(|at| at.plus(NOTIFICATION_WINDOW)))
             .chain(guesses.iter().filter_map(|count| count.last_failure).map(|last| last.plus(FAILURE_MEMORY)))
             .chain(guesses.iter().filter_map(|count| count.locked_until));
         Some(instants.max().unwrap_or(Timestamp::from_millis(0)))

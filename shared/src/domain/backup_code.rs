@@ -4,7 +4,7 @@ use std::fmt;
 
 use rand::CryptoRng;
 
-use super::{Digest, GuessCount, Pepper, UserId};
+use super::{Digest, FailedAttempts, Pepper, UserId};
 
 /// 32 characters that people do not confuse: digits and capitals without I, L, O and U (Crockford's base 32).
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -57,13 +57,13 @@ impl fmt::Debug for BackupCode {
     }
 }
 
-/// An account's unused backup codes, and the wrong guesses at them, which are counted apart from those at SMS codes (S9).
+/// An account's unused backup codes, and the wrong failed_attempts at them, which are counted apart from those at SMS codes (S9).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackupCodes {
     /// One digest for each code that is still good.
     pub digests: Vec<Digest>,
-    /// Consecutive wrong guesses at backup codes.
-    pub guesses: GuessCount,
+    /// Consecutive wrong failed_attempts at backup codes.
+    pub failed_attempts: FailedAttempts,
 }
 
 impl BackupCodes {
@@ -74,7 +74,7 @@ impl BackupCodes {
     pub fn issue(pepper: &Pepper, user: &UserId, rng: &mut (impl CryptoRng + ?Sized)) -> (Vec<BackupCode>, Self) {
         let codes: Vec<_> = (0..Self::SET).map(|_| BackupCode::generate(rng)).collect();
         let digests = codes.iter().map(|code| code.digest(pepper, user)).collect();
-        (codes, Self { digests, guesses: GuessCount::default() })
+        (codes, Self { digests, failed_attempts: FailedAttempts::default() })
     }
 
     /// How many codes are left.

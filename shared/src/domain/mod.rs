@@ -3,33 +3,29 @@
 //! [`decide()`] is the one way to change an [`Account`]; everything else here is the vocabulary it is written in.
 
 pub mod account;
-pub mod audit_event;
+pub mod audit;
 pub mod backup_code;
-pub mod challenge;
-pub mod code;
 pub mod decide;
-pub mod delivery;
 pub mod digest;
-pub mod lockout;
+pub mod message;
 pub mod phone_number;
 pub mod policy;
-pub mod send_window;
-pub mod text_message;
+pub mod sms;
 pub mod timestamp;
 pub mod user_id;
 
 pub use account::{Account, Pending, SmsFactor};
-pub use audit_event::{AuditEvent, AuditOutcome};
+pub use audit::{AuditEvent, AuditOutcome};
 pub use backup_code::{BackupCode, BackupCodes};
-pub use challenge::{Challenge, ChallengeId, Purpose};
-pub use code::{Code, Proof};
 pub use decide::{Answer, Command, Decision, Refusal, decide};
-pub use delivery::{FailureClass, Provider};
 pub use digest::{Digest, Pepper};
-pub use lockout::GuessCount;
+pub use message::delivery::{FailureClass, Provider};
+pub use message::text::{MessageTemplate, TextMessage};
 pub use phone_number::{AllowedCountries, Country, PhoneNumber, PhoneNumberError};
 pub use policy::Policy;
-pub use send_window::{Lease, Leases, SendLog};
-pub use text_message::{MessageTemplate, TextMessage};
+pub use sms::challenge::{Challenge, ChallengeId, Purpose};
+pub use sms::code::{Code, Proof};
+pub use sms::lockout::FailedAttempts;
+pub use sms::send_window::{SendLog, SendWindow, Slot};
 pub use timestamp::Timestamp;
 pub use user_id::UserId;

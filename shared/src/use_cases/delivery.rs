@@ -1,23 +1,23 @@
-//! Sending what was decided, after it is stored: codes, and notices of changes.
+//! Sending what was decided, after it is stored: codes, and notifications of changes.
 
 use std::time::Duration;
 
 use rand::RngExt;
 
-use super::{Caller, Failure, Granted, Journal, Service, audit_record};
+use super::{Caller, Failure, Granted, RequestStats, Service, audit_record};
 use crate::{
     domain::{
         AuditEvent, AuditOutcome, Command, PhoneNumber, TextMessage,
-        decide::{Happened, Notice, OutgoingCode},
-        delivery::{Attempt, Delivery, Verdict},
+        decide::{Happened, Notification, OutgoingCode},
+        message::delivery::{Attempt, Delivery, Verdict},
     },
     ports::{Channel, Commit, SmsSender, Store},
 };
 
-/// The longest that an answer waits for a notice to be taken.
-const NOTICE_PATIENCE: Duration = Duration::from_secs(3);
-/// How long a notice is of use.
-const NOTICE_LIFE: Duration = Duration::from_hours(4);
+/// The longest that an answer waits for a notification to be taken.
+const NOTIFICATION_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a notification is of use.
+const NOTIFICATION_TTL: Duration = Duration::from_hours(4);
 
 impl<S: Store, M: SmsSender> Service<S, M> {
     /// Settles a command that sends a code, then sends it.
@@ -26,7 +26,7 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         caller: &Caller,
         command: &Command,
         phone: Option<PhoneNumber>,
-        journal: &mut Journal,
+        stats: &mut RequestStats,
     ) -> Result<Granted, Failure> {
         let channel = self.sms.channel();
         // The audit record of the send names the provider that is asked first; one that tells what became of it follows only
@@ -36,10 +36,10 @@ impl<S: Store, M: SmsSender> Service<S, M> {
             Channel::Answer => None,
             Channel::Missing => return Err(Failure::SmsNotConfigured),
         };
-        let settled = self.settle(caller, command, phone, route, journal).await?;
+        let settled = self.settle(caller, command, phone, route, stats).await?;
         let development_code = match (channel, settled.code) {
             (Channel::Sms(_), Some(code)) => {
-                self.deliver_code(caller, code, journal).await?;
+                self.deliver_code(caller, code, stats).await?;
                 None
             }
             (Channel::Answer, code) => code.map(|code| code.code),
@@ -49,25 +49,25 @@ impl<S: Store, M: SmsSender> Service<S, M> {
     }
 
     /// Sends a code whose send is reserved. A definite refusal gives the send back; an unknown outcome does not (S12).
-    async fn deliver_code(&self, caller: &Caller, code: OutgoingCode, journal: &mut Journal) -> Result<(), Failure> {
+    async fn deliver_code(&self, caller: &Caller, code: OutgoingCode, stats: &mut RequestStats) -> Result<(), Failure> {
         let OutgoingCode { challenge, purpose, to, code, valid_for } = code;
         let message = self.template.code_message(to.clone(), &code, purpose, valid_for, challenge.to_string());
-        let delivery = self.hand_over(&message, journal).await;
-        journal.attempts.clone_from(&delivery.attempts);
+        let delivery = self.hand_over(&message, stats).await;
+        stats.attempts.clone_from(&delivery.attempts);
         let details = Some(("attempts", describe(&delivery.attempts)));
         match delivery.verdict() {
             Verdict::Accepted(_) if delivery.attempts.len() == 1 => Ok(()),
             Verdict::Accepted(_) => {
-                self.append(caller, delivery_ended(AuditOutcome::Success, to), details, journal).await;
+                self.append(caller, delivery_ended(AuditOutcome::Success, to), details, stats).await;
                 Ok(())
             }
             Verdict::Unknown(_) => {
-                self.append(caller, delivery_ended(AuditOutcome::Refused("unknown_outcome"), to), details, journal).await;
+                self.append(caller, delivery_ended(AuditOutcome::Refused("unknown_outcome"), to), details, stats).await;
                 Ok(())
             }
             Verdict::Refused(reason) => {
                 let command = Command::GiveBack { challenge, phone: to };
-                if self.settle(caller, &command, None, details, journal).await.is_err() {
+                if self.settle(caller, &command, None, details, stats).await.is_err() {
                     tracing::error!(reference = %challenge, "a send that no provider took could not be given back");
                 }
                 Err(Failure::DeliveryFailed(reason))
@@ -76,44 +76,56 @@ impl<S: Store, M: SmsSender> Service<S, M> {
     }
 
     /// Tells the old number of a change. Failing to tell undoes nothing (S18).
-    pub(super) async fn deliver_notice(&self, caller: &Caller, notice: Option<Notice>, journal: &mut Journal) {
-        let Some(notice) = notice else { return };
+    pub(super) async fn deliver_notification(
+        &self,
+        caller: &Caller,
+        notification: Option<Notification>,
+        stats: &mut RequestStats,
+    ) {
+        let Some(notification) = notification else { return };
         let Channel::Sms(_) = self.sms.channel() else {
-            tracing::info!(to = ?notice.to, "no provider to tell the old number of the change");
+            tracing::info!(to = ?notification.to, "no provider to tell the old number of the change");
             return;
         };
         let message = TextMessage {
-            to: notice.to.clone(),
-            body: self.template.notice_body(notice.kind),
-            valid_for: NOTICE_LIFE,
-            reference: format!("notice-{}", caller.origin.request_id),
+            to: notification.to.clone(),
+            body: self.template.notification_body(notification.kind),
+            valid_for: NOTIFICATION_TTL,
+            reference: format!("notification-{}", caller.origin.request_id),
         };
-        let delivery = tokio::time::timeout(NOTICE_PATIENCE, self.hand_over(&message, journal)).await.ok();
+        let delivery = tokio::time::timeout(NOTIFICATION_TIMEOUT, self.hand_over(&message, stats)).await.ok();
         let outcome = match delivery.as_ref().map(Delivery::verdict) {
             Some(Verdict::Accepted(_)) => return,
             Some(Verdict::Refused(_)) => "sms_delivery_failed",
             Some(Verdict::Unknown(_)) | None => "unknown_outcome",
         };
-        tracing::warn!(to = ?notice.to, outcome, "the old number could not be told of the change");
+        tracing::warn!(to = ?notification.to, outcome, "the old number could not be told of the change");
         let details = delivery.map(|delivery| ("attempts", describe(&delivery.attempts)));
-        let happened = Happened { event: AuditEvent::Notice, outcome: AuditOutcome::Refused(outcome), phone: Some(notice.to) };
-        self.append(caller, happened, details, journal).await;
+        let happened =
+            Happened { event: AuditEvent::Notification, outcome: AuditOutcome::Refused(outcome), phone: Some(notification.to) };
+        self.append(caller, happened, details, stats).await;
     }
 
-    async fn hand_over(&self, message: &TextMessage, journal: &mut Journal) -> Delivery {
+    async fn hand_over(&self, message: &TextMessage, stats: &mut RequestStats) -> Delivery {
         let started = self.clock.now();
         let delivery = self.sms.send(message).await;
-        journal.sms_time += self.clock.now().since(started);
+        stats.sms_time += self.clock.now().since(started);
         delivery
     }
 
     /// Adds a record to the trail of something that has happened already and cannot be undone by failing to record it.
-    async fn append(&self, caller: &Caller, happened: Happened, details: Option<(&'static str, String)>, journal: &mut Journal) {
-        journal.events.push((happened.event, happened.outcome));
+    async fn append(
+        &self,
+        caller: &Caller,
+        happened: Happened,
+        details: Option<(&'static str, String)>,
+        stats: &mut RequestStats,
+    ) {
+        stats.events.push((happened.event, happened.outcome));
         let (event, outcome) = (happened.event.as_str(), happened.outcome.as_str());
         let nonce = self.random.rng().random();
         let record = audit_record(caller, self.clock.now(), nonce, happened, details.into_iter().collect());
-        if self.commit(&Commit::audit_only(record, self.policy.sms_window), journal).await.is_err() {
+        if self.commit(&Commit::audit_only(record, self.policy.sms_window), stats).await.is_err() {
             tracing::error!(event, outcome, "an audit record was lost");
         }
     }

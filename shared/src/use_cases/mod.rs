@@ -1,14 +1,14 @@
 //! What can be done: load, decide, commit, then send. Every race is settled in the commit, here and nowhere else.
 
 mod delivery;
-mod journal;
 mod operator;
+mod request_stats;
 
 use std::{sync::Arc, time::Duration};
 
 use rand::RngExt;
 
-pub use journal::Journal;
+pub use request_stats::RequestStats;
 
 use crate::{
     domain::{
@@ -16,11 +16,11 @@ use crate::{
         UserId,
         account::Status,
         decide,
-        decide::{Context, Happened, Notice, OutgoingCode, SendLeases},
-        delivery::DeliveryReason,
+        decide::{Context, Happened, Notification, OutgoingCode, ReservedSlots},
+        message::delivery::DeliveryReason,
     },
     ports::{
-        AuditRecord, Clock, Commit, CommitError, LeaseChange, LoadRequest, Origin, Random, SmsSender, Snapshot, Store,
+        AuditRecord, Clock, Commit, CommitError, LoadRequest, Origin, Random, SlotChange, SmsSender, Snapshot, Store,
         StoreUnavailable, WindowSubject,
     },
 };
@@ -62,7 +62,7 @@ pub struct Caller {
 struct Settled {
     answer: Answer,
     code: Option<OutgoingCode>,
-    notice: Option<Notice>,
+    notification: Option<Notification>,
 }
 
 /// A request that was granted.
@@ -106,15 +106,15 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         caller: &Caller,
         phone: PhoneNumber,
         proof: Option<Proof>,
-        journal: &mut Journal,
+        stats: &mut RequestStats,
     ) -> Result<Granted, Failure> {
         let command = Command::Setup { phone: phone.clone(), proof };
-        self.send_code(caller, &command, Some(phone), journal).await
+        self.send_code(caller, &command, Some(phone), stats).await
     }
 
     /// Sends a code: to the active number, or to the pending one if there is no active one or if `pending` asks for it.
-    pub async fn send_sms(&self, caller: &Caller, pending: bool, journal: &mut Journal) -> Result<Granted, Failure> {
-        self.send_code(caller, &Command::Send { pending }, None, journal).await
+    pub async fn send_sms(&self, caller: &Caller, pending: bool, stats: &mut RequestStats) -> Result<Granted, Failure> {
+        self.send_code(caller, &Command::Send { pending }, None, stats).await
     }
 
     /// Judges a code, and does what it was sent for.
@@ -123,28 +123,28 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         caller: &Caller,
         proof: Proof,
         regenerate_backup_codes: bool,
-        journal: &mut Journal,
+        stats: &mut RequestStats,
     ) -> Result<Granted, Failure> {
         let command = Command::Verify { proof, regenerate_backup_codes };
-        self.settle_and_tell(caller, &command, journal).await
+        self.settle_and_tell(caller, &command, stats).await
     }
 
     /// Turns 2FA off, or drops an enrollment that was never verified.
-    pub async fn disable(&self, caller: &Caller, proof: Option<Proof>, journal: &mut Journal) -> Result<Granted, Failure> {
-        self.settle_and_tell(caller, &Command::Disable { proof }, journal).await
+    pub async fn disable(&self, caller: &Caller, proof: Option<Proof>, stats: &mut RequestStats) -> Result<Granted, Failure> {
+        self.settle_and_tell(caller, &Command::Disable { proof }, stats).await
     }
 
     /// Where the user stands.
-    pub async fn status(&self, caller: &Caller, journal: &mut Journal) -> Result<Status, Failure> {
+    pub async fn status(&self, caller: &Caller, stats: &mut RequestStats) -> Result<Status, Failure> {
         let request = LoadRequest { user: &caller.user, phone: None, address: None };
-        let snapshot = self.load(request, journal).await?;
+        let snapshot = self.load(request, stats).await?;
         Ok(snapshot.account.status(&self.policy, self.clock.now()))
     }
 
     /// Settles a command that sends no code, then tells the number that is active no more, if there is one.
-    async fn settle_and_tell(&self, caller: &Caller, command: &Command, journal: &mut Journal) -> Result<Granted, Failure> {
-        let decision = self.settle(caller, command, None, None, journal).await?;
-        self.deliver_notice(caller, decision.notice, journal).await;
+    async fn settle_and_tell(&self, caller: &Caller, command: &Command, stats: &mut RequestStats) -> Result<Granted, Failure> {
+        let decision = self.settle(caller, command, None, None, stats).await?;
+        self.deliver_notification(caller, decision.notification, stats).await;
         Ok(decision.answer.into())
     }
 
@@ -159,29 +159,29 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         command: &Command,
         mut phone: Option<PhoneNumber>,
         extra: Option<(&'static str, String)>,
-        journal: &mut Journal,
+        stats: &mut RequestStats,
     ) -> Result<Settled, Failure> {
         let counts_addresses = self.policy.sms_max_per_ip > 0 && matches!(command, Command::Setup { .. } | Command::Send { .. });
         let address = caller.origin.address.filter(|_| counts_addresses);
         for attempt in 0..MOST_ATTEMPTS {
             self.pause_before(attempt).await;
             let request = LoadRequest { user: &caller.user, phone: phone.as_ref(), address };
-            let snapshot = self.load(request, journal).await?;
+            let snapshot = self.load(request, stats).await?;
             let (decision, commit) = self.decide(caller, command, snapshot, phone.as_ref(), extra.as_ref());
-            let result = match self.commit(&commit, journal).await {
-                Err(CommitError::Unavailable) if self.is_stored(&commit, journal).await => Ok(()),
+            let result = match self.commit(&commit, stats).await {
+                Err(CommitError::Unavailable) if self.is_stored(&commit, stats).await => Ok(()),
                 result => result,
             };
             match result {
                 Ok(()) => {
-                    journal.record(command, &decision);
+                    stats.record(command, &decision);
                     let answer = decision.outcome.map_err(Failure::Refused)?;
-                    return Ok(Settled { answer, code: decision.code, notice: decision.notice });
+                    return Ok(Settled { answer, code: decision.code, notification: decision.notification });
                 }
                 Err(CommitError::Conflict) => {
-                    journal.conflicts += 1;
+                    stats.conflicts += 1;
                     // Whose window it takes to decide is known now, or has changed.
-                    phone = decision.take.map(|leases| leases.phone).or(phone);
+                    phone = decision.take.map(|slots| slots.phone).or(phone);
                 }
                 Err(CommitError::Unavailable) => return Err(Failure::Unavailable),
             }
@@ -224,8 +224,8 @@ impl<S: Store, M: SmsSender> Service<S, M> {
                 let stale_at = account.stale_at(&self.policy).map(|at| at.max(now));
                 (account, stale_at)
             }),
-            take: lease_changes(decision.take.as_ref(), caller),
-            give_back: lease_changes(decision.give_back.as_ref(), caller),
+            take: slot_changes(decision.take.as_ref(), caller),
+            give_back: slot_changes(decision.give_back.as_ref(), caller),
             window: self.policy.sms_window,
             now,
         };
@@ -234,23 +234,23 @@ impl<S: Store, M: SmsSender> Service<S, M> {
 
     /// Whether a commit whose answer was lost was stored all the same. A code that was accepted is spent and backup codes were
     /// made: its user should not be told that nothing happened (S21).
-    async fn is_stored(&self, commit: &Commit, journal: &mut Journal) -> bool {
+    async fn is_stored(&self, commit: &Commit, stats: &mut RequestStats) -> bool {
         let Some((account, _)) = &commit.account else { return false };
         let request = LoadRequest { user: &commit.user, phone: None, address: None };
-        self.load(request, journal).await.is_ok_and(|snapshot| snapshot.account == *account)
+        self.load(request, stats).await.is_ok_and(|snapshot| snapshot.account == *account)
     }
 
-    async fn load(&self, request: LoadRequest<'_>, journal: &mut Journal) -> Result<Snapshot, Failure> {
+    async fn load(&self, request: LoadRequest<'_>, stats: &mut RequestStats) -> Result<Snapshot, Failure> {
         let started = self.clock.now();
         let snapshot = self.store.load(request).await;
-        journal.store_call(self.clock.now().since(started));
+        stats.store_call(self.clock.now().since(started));
         Ok(snapshot?)
     }
 
-    async fn commit(&self, commit: &Commit, journal: &mut Journal) -> Result<(), CommitError> {
+    async fn commit(&self, commit: &Commit, stats: &mut RequestStats) -> Result<(), CommitError> {
         let started = self.clock.now();
         let result = self.store.commit(commit).await;
-        journal.store_call(self.clock.now().since(started));
+        stats.store_call(self.clock.now().since(started));
         result
     }
 
@@ -284,10 +284,10 @@ fn audit_record(
     }
 }
 
-fn lease_changes(leases: Option<&SendLeases>, caller: &Caller) -> Vec<LeaseChange> {
-    let Some(leases) = leases else { return Vec::new() };
-    let phone = LeaseChange { subject: WindowSubject::Phone(leases.phone.clone()), lease: leases.phone_lease };
-    let address = caller.origin.address.zip(leases.address_lease);
-    let address = address.map(|(address, lease)| LeaseChange { subject: WindowSubject::Address(address), lease });
+fn slot_changes(slots: Option<&ReservedSlots>, caller: &Caller) -> Vec<SlotChange> {
+    let Some(slots) = slots else { return Vec::new() };
+    let phone = SlotChange { subject: WindowSubject::Phone(slots.phone.clone()), slot: slots.phone_slot };
+    let address = caller.origin.address.zip(slots.address_slot);
+    let address = address.map(|(address, slot)| SlotChange { subject: WindowSubject::Address(address), slot });
     [phone].into_iter().chain(address).collect()
 }

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tracing_subscriber::{Layer, layer::SubscriberExt};
-use two_factor::{adapters::dynamodb::AuditEntry, telemetry};
+use two_factor::{adapters::dynamodb::AuditEntry, observability::log};
 use two_factor_local::sms_inbox::Reply as Twilio;
 use two_factor_tests::{
     captured_log::CapturedLog,
@@ -23,7 +23,7 @@ const BOBS: &str = "+14155551236";
 fn catch(log: &CapturedLog) -> tracing::subscriber::DefaultGuard {
     let writer = log.clone();
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(move || writer.clone());
-    let subscriber = tracing_subscriber::registry().with(lines.with_filter(telemetry::ceiling()));
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(log::ceiling()));
     tracing::subscriber::set_default(subscriber)
 }
 
@@ -223,7 +223,7 @@ async fn a_journey_leaves_its_whole_trail_and_no_secret_s6_s17_s24() {
 
     alice.disable(None, "verification_required", &[record("disable", "verification_required", WORK_MASKED)]).await;
     service.inbox.script([Twilio::refusal(400, 21610)]);
-    let untold = ("notice", "sms_delivery_failed", WORK_MASKED, vec![("attempts", "twilio opted_out 21610")]);
+    let untold = ("notification", "sms_delivery_failed", WORK_MASKED, vec![("attempts", "twilio opted_out 21610")]);
     alice.disable(Some(&third_set[0]), "success", &[record("disable", "success", WORK_MASKED), untold]).await;
     alice.disable(None, "not_enabled", &[record("disable", "not_enabled", None)]).await;
     alice.send(false, "no_pending_verification", &[record("send", "no_pending_verification", None)]).await;
@@ -311,8 +311,8 @@ async fn a_journey_leaves_its_whole_trail_and_no_secret_s6_s17_s24() {
             }
             ("PHONE" | "IP", "SENDS") => {
                 windows += 1;
-                let leases = item.keys().filter(|name| name.starts_with("lease_"));
-                let last = leases.filter_map(|name| seconds(&item, name)).max().unwrap().div_ceil(1000);
+                let slots = item.keys().filter(|name| name.starts_with("lease_"));
+                let last = slots.filter_map(|name| seconds(&item, name)).max().unwrap().div_ceil(1000);
                 let ttl = ttl.expect("a window ends");
                 assert!((last + 3600..=last + 3600 + 60).contains(&ttl), "at its end or shortly after: {ttl}, {last}");
                 assert!(!pk.contains("127.0.0.1"), "{pk}");

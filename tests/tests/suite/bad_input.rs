@@ -10,7 +10,7 @@ use proptest::{
 };
 use reqwest::Method;
 use serde_json::{Value, json};
-use two_factor::api::event::Event;
+use two_factor::api::gateway_event::Event;
 use two_factor_tests::{
     service::{HOME, Reply, TestService, WORK, wrong},
     tokens::{SigningKey, base64url},

@@ -66,7 +66,7 @@ async fn a_send_whose_lease_is_taken_reads_the_window_and_takes_another() {
     alice.setup(HOME).await.expect(200);
     bob.setup(HOME).await.expect(200);
     calls(&service);
-    // Alice knows of her own lease, the first; the second one is Bob's.
+    // Alice knows of her own slot, the first; the second one is Bob's.
     alice.send_sms().await.expect(200);
     assert_eq!(calls(&service), [HAPPY, HAPPY].concat());
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use two_factor::{
     adapters::{
         aws::{Aws, AwsService},
-        http_client::{open_connections, public_client},
+        http::{open_connections, public_client},
     },
     config::Vars,
 };

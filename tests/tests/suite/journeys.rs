@@ -80,18 +80,18 @@ async fn a_number_is_replaced_with_a_proof_and_the_old_one_is_told_s16_s18() {
 
     let verified = alice.verify(&code).await.expect(200);
     assert_eq!((verified.body["phone_number_masked"].clone(), verified.backup_codes().len()), (json!("+44****3456"), 10));
-    let notice = service.inbox.received().last().cloned().unwrap();
-    assert_eq!(notice.to(), HOME);
+    let notification = service.inbox.received().last().cloned().unwrap();
+    assert_eq!(notification.to(), HOME);
     assert_eq!(
-        notice.body(),
+        notification.body(),
         "CODITECT: Your two-factor phone number was changed. If this was not you, contact support at once."
     );
 
     alice.send_sms().await.expect(200);
     assert_eq!(service.inbox.received().last().unwrap().to(), WORK);
     alice.disable(&service.last_code()).await.expect(200);
-    let notice = service.inbox.received().last().cloned().unwrap();
-    assert_eq!((notice.to(), notice.body().contains("turned off")), (WORK, true));
+    let notification = service.inbox.received().last().cloned().unwrap();
+    assert_eq!((notification.to(), notification.body().contains("turned off")), (WORK, true));
 }
 
 #[tokio::test]

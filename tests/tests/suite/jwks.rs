@@ -25,7 +25,7 @@ impl Fixture {
         let settings = [("AUTH_MODE", "jwks".to_owned()), ("AUTH_JWKS_URL", format!("{}/keys.json", server.uri()))];
         let vars = Vars::new(settings.map(|(name, value)| (name.to_owned(), value)));
         let clock = ManualClock::new();
-        let http = two_factor::adapters::http_client::public_client(&vars).unwrap();
+        let http = two_factor::adapters::http::public_client(&vars).unwrap();
         let keys = |url: &reqwest::Url| JwksKeys::new(http, url.clone(), clock.clone());
         let authenticator = Arc::new(Authenticator::new(&Config::from_vars(&vars).unwrap().auth, keys, clock.clone()));
         let fixture = Self { server, clock, authenticator };

@@ -7,16 +7,15 @@ use std::{
 };
 
 /// Each part of `shared/src`, and the parts that it may import. `config` is plain data for the shell.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("domain", &["domain"]),
     ("ports", &["domain"]),
     ("use_cases", &["use_cases", "ports", "domain"]),
     ("config", &["config", "domain"]),
-    ("telemetry", &["telemetry", "config", "domain", "ports"]),
-    ("metrics", &["use_cases", "config", "domain"]),
+    ("observability", &["observability", "use_cases", "ports", "config", "domain"]),
     ("adapters", &["adapters", "use_cases", "ports", "domain", "config"]),
     ("api", &["api", "use_cases", "ports", "domain", "config"]),
-    ("app", &["api", "adapters", "use_cases", "ports", "domain", "config", "telemetry", "metrics", "app"]),
+    ("app", &["api", "adapters", "use_cases", "ports", "domain", "config", "observability", "app"]),
 ];
 
 #[test]
@@ -39,7 +38,7 @@ fn a_function_is_a_thin_shell_over_app_and_api() {
         for file in rust_files(&format!("functions/{function}/src")) {
             let text = read(&file);
             for imported in heads_after(&text, "two_factor::") {
-                let allowed = ["app", "api", "config", "telemetry"].contains(&imported.as_str());
+                let allowed = ["app", "api", "config", "observability"].contains(&imported.as_str());
                 assert!(allowed, "{}: a function must not import {imported}", file.display());
             }
         }
@@ -144,7 +143,7 @@ fn code_of(text: &str) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// `api` for `shared/src/api/auth.rs`, `app` for `shared/src/app.rs`.
+/// `api` for `shared/src/api/auth.rs`, `lib` for `shared/src/lib.rs`.
 fn layer_of(file: &Path) -> String {
     let inside = file.strip_prefix(root().join("shared/src")).unwrap();
     inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()

@@ -11,7 +11,7 @@ use std::{
 use reqwest::{Client, Method, Response, header::HeaderMap};
 use serde_json::{Value, json};
 use two_factor::{
-    adapters::{http_client::public_client, system::SystemClock},
+    adapters::{http::public_client, system::SystemClock},
     config::{Config, ConfigError, Vars},
     ports::Clock as _,
 };

@@ -542,8 +542,8 @@ async fn a_reset_user_can_enroll_anew_and_the_old_number_is_told_s18_s24() {
     assert_eq!(reset.ending, Ending::Success, "{}", reset.err);
     assert!(reset.out.contains("The number +1****1234 is told of it"), "{}", reset.out);
     assert!(reset.out.contains("alice: two-factor authentication is off\n"), "{}", reset.out);
-    let notice = practice.service.inbox.received().last().cloned().unwrap();
-    assert_eq!((notice.to(), notice.body().contains("turned off")), (HOME, true));
+    let notification = practice.service.inbox.received().last().cloned().unwrap();
+    assert_eq!((notification.to(), notification.body().contains("turned off")), (HOME, true));
     assert_eq!(alice.status().await.body["enabled"], false);
     alice.enroll(WORK).await;
     let trail = practice.doctor(&["audit", "alice"]).await;
@@ -554,7 +554,11 @@ async fn a_reset_user_can_enroll_anew_and_the_old_number_is_told_s18_s24() {
     practice.service.user("bob").setup(HOME).await.expect(200);
     let dropped = practice.doctor(&["user", "reset", "bob"]).await;
     assert!(dropped.out.contains("pending number  none") && !dropped.out.contains("is told"), "{}", dropped.out);
-    assert_eq!(practice.service.inbox.received().len(), sent + 1, "the code, and no notice to a number that was never verified");
+    assert_eq!(
+        practice.service.inbox.received().len(),
+        sent + 1,
+        "the code, and no notification to a number that was never verified"
+    );
     let again = practice.doctor(&["user", "reset", "bob"]).await;
     assert_eq!(again.ending, Ending::Problem);
     assert_eq!(again.err, "doctor: there is nothing to reset: no number is active and none is pending\n");

@@ -114,7 +114,7 @@ async fn failing_to_tell_the_old_number_does_not_undo_the_change_s18() {
     let sent = alice.send_sms().await.expect(200);
     assert_eq!(
         sent.body["sends_remaining"], 2,
-        "a notice counts against no limit: three codes were sent, and this is one of them"
+        "a notification counts against no limit: three codes were sent, and this is one of them"
     );
 }
 

@@ -9,7 +9,7 @@ use proptest::prelude::{Strategy, any, prop, prop_oneof, proptest};
 use serde_json::{Value, json};
 use two_factor::{
     api::{
-        event::{Event, invoke},
+        gateway_event::{Event, invoke},
         problem::Problem,
         request::{DisableBody, Request, RequestBody, SEND_SMS, SETUP, SendBody, SetupAction, SetupBody, VERIFY, VerifyBody},
         response::Response,

@@ -15,12 +15,12 @@ use two_factor::{
         table::{PK, SK, TTL, TableError, ensure_table},
     },
     domain::{
-        Account, AllowedCountries, AuditEvent, AuditOutcome, BackupCodes, Challenge, ChallengeId, Digest, GuessCount, Lease,
-        Leases, Pending, Pepper, PhoneNumber, Purpose, SendLog, SmsFactor, Timestamp, UserId, account::ActivePhone,
-        send_window::Send,
+        Account, AllowedCountries, AuditEvent, AuditOutcome, BackupCodes, Challenge, ChallengeId, Digest, FailedAttempts,
+        Pending, Pepper, PhoneNumber, Purpose, SendLog, SendWindow, Slot, SmsFactor, Timestamp, UserId, account::ActivePhone,
+        sms::send_window::SentCode,
     },
     ports::{
-        AuditRecord, Commit, CommitError, LeaseChange, LoadRequest, Origin, Snapshot, Store, StoreUnavailable, Version,
+        AuditRecord, Commit, CommitError, LoadRequest, Origin, SlotChange, Snapshot, Store, StoreUnavailable, Version,
         WindowSubject,
     },
 };
@@ -137,17 +137,17 @@ fn record(nonce: u64) -> AuditRecord {
     }
 }
 
-fn phone_lease(index: u16, taken_at: Timestamp) -> LeaseChange {
-    LeaseChange { subject: WindowSubject::Phone(phone()), lease: Lease { index, taken_at } }
+fn phone_slot(index: u16, taken_at: Timestamp) -> SlotChange {
+    SlotChange { subject: WindowSubject::Phone(phone()), slot: Slot { index, taken_at } }
 }
 
-fn address_lease(index: u16, taken_at: Timestamp) -> LeaseChange {
-    LeaseChange { subject: WindowSubject::Address(address()), lease: Lease { index, taken_at } }
+fn address_slot(index: u16, taken_at: Timestamp) -> SlotChange {
+    SlotChange { subject: WindowSubject::Address(address()), slot: Slot { index, taken_at } }
 }
 
-/// A commit that takes one lease of the phone number's window, and nothing else.
+/// A commit that takes one slot of the phone number's window, and nothing else.
 fn taking(index: u16, at: Timestamp) -> Commit {
-    Commit { account: None, take: vec![phone_lease(index, at)], now: at, ..change(None) }
+    Commit { account: None, take: vec![phone_slot(index, at)], now: at, ..change(None) }
 }
 
 /// An account in which everything that can be there is.
@@ -162,12 +162,12 @@ fn full_account() -> Account {
             phone: phone(),
             digest: Digest::from_bytes([4; 32]),
             expires_at: later(2),
-            wrong_guesses: 3,
+            failed_attempts: 3,
         }),
-        sms_guesses: GuessCount { failures: 4, last_failure: Some(NOW), locked_until: Some(later(3)) },
-        backup: BackupCodes { digests: vec![Digest::from_bytes([5; 32]); 10], guesses: GuessCount::default() },
-        sends: SendLog::new(vec![Send { challenge, at: NOW, phone_lease: 1, address_lease: Some(2) }]),
-        notices: vec![NOW],
+        sms_failed_attempts: FailedAttempts { failures: 4, last_failure: Some(NOW), locked_until: Some(later(3)) },
+        backup: BackupCodes { digests: vec![Digest::from_bytes([5; 32]); 10], failed_attempts: FailedAttempts::default() },
+        sends: SendLog::new(vec![SentCode { challenge, at: NOW, phone_slot: 1, address_slot: Some(2) }]),
+        notifications: vec![NOW],
     }
 }
 
@@ -176,17 +176,17 @@ async fn what_is_committed_is_what_is_loaded() {
     let rig = Rig::new().await;
     let nothing = rig.load().await.unwrap();
     assert_eq!((nothing.account, nothing.version), (Account::default(), None));
-    assert_eq!((nothing.phone_window, nothing.address_window), (Some(Leases::default()), Some(Leases::default())));
+    assert_eq!((nothing.phone_window, nothing.address_window), (Some(SendWindow::default()), Some(SendWindow::default())));
 
     let account = Some((full_account(), None));
-    let (take_phone, take_address) = (phone_lease(1, NOW), address_lease(2, NOW));
+    let (take_phone, take_address) = (phone_slot(1, NOW), address_slot(2, NOW));
     rig.store.commit(&Commit { account, take: vec![take_phone.clone(), take_address.clone()], ..change(None) }).await.unwrap();
 
     let stored = rig.load().await.unwrap();
     assert_eq!(stored.account, full_account());
     assert_eq!(stored.version, Some(Version(NOW.as_millis())));
-    assert_eq!(stored.phone_window, Some(Leases::new([take_phone.lease])));
-    assert_eq!(stored.address_window, Some(Leases::new([take_address.lease])));
+    assert_eq!(stored.phone_window, Some(SendWindow::new([take_phone.slot])));
+    assert_eq!(stored.address_window, Some(SendWindow::new([take_address.slot])));
 
     let unasked = rig.store.load(LoadRequest { user: &alice(), phone: None, address: None }).await.unwrap();
     assert_eq!((unasked.phone_window, unasked.address_window), (None, None));
@@ -199,7 +199,7 @@ async fn a_load_is_one_call_and_so_is_a_commit() {
     assert_eq!(rig.proxy.calls(), ["BatchGetItem"]);
     rig.proxy.take_calls();
 
-    let take = vec![phone_lease(0, NOW), address_lease(0, NOW)];
+    let take = vec![phone_slot(0, NOW), address_slot(0, NOW)];
     rig.store.commit(&Commit { take, audit: vec![record(0), record(1)], ..change(None) }).await.unwrap();
     assert_eq!(rig.proxy.calls(), ["TransactWriteItems"]);
     rig.proxy.take_calls();
@@ -254,16 +254,16 @@ async fn a_lease_is_free_again_exactly_one_window_after_it_was_taken_s11() {
     assert_eq!(rig.store.commit(&taking(0, just_before)).await, Err(CommitError::Conflict));
     assert_eq!(rig.store.commit(&taking(0, NOW)).await, Err(CommitError::Conflict), "at the same instant");
     rig.store.commit(&taking(0, NOW.plus(WINDOW))).await.unwrap();
-    assert_eq!(rig.load().await.unwrap().phone_window, Some(Leases::new([phone_lease(0, NOW.plus(WINDOW)).lease])));
+    assert_eq!(rig.load().await.unwrap().phone_window, Some(SendWindow::new([phone_slot(0, NOW.plus(WINDOW)).slot])));
 }
 
 #[tokio::test]
 async fn a_lease_that_is_given_back_is_free_at_once_s12() {
     let rig = Rig::new().await;
     rig.store.commit(&taking(0, NOW)).await.unwrap();
-    let give_back = Commit { take: Vec::new(), give_back: vec![phone_lease(0, NOW)], ..taking(0, NOW) };
+    let give_back = Commit { take: Vec::new(), give_back: vec![phone_slot(0, NOW)], ..taking(0, NOW) };
     rig.store.commit(&give_back).await.unwrap();
-    assert_eq!(rig.load().await.unwrap().phone_window, Some(Leases::default()));
+    assert_eq!(rig.load().await.unwrap().phone_window, Some(SendWindow::default()));
     rig.store.commit(&taking(0, later(1))).await.unwrap();
 }
 
@@ -271,19 +271,19 @@ async fn a_lease_that_is_given_back_is_free_at_once_s12() {
 async fn a_lease_that_was_taken_again_is_not_given_back_and_the_rest_of_the_commit_stands_s11() {
     let rig = Rig::new().await;
     let again = NOW.plus(WINDOW);
-    rig.store.commit(&Commit { take: vec![phone_lease(0, NOW), address_lease(0, NOW)], ..change(None) }).await.unwrap();
+    rig.store.commit(&Commit { take: vec![phone_slot(0, NOW), address_slot(0, NOW)], ..change(None) }).await.unwrap();
     rig.store.commit(&taking(0, again)).await.unwrap();
     rig.proxy.take_calls();
 
     let version = rig.load().await.unwrap().version;
-    let give_back = vec![phone_lease(0, NOW), address_lease(0, NOW)];
+    let give_back = vec![phone_slot(0, NOW), address_slot(0, NOW)];
     let account = Some((full_account(), None));
     rig.store.commit(&Commit { account, give_back, audit: vec![record(9)], ..change(version) }).await.unwrap();
 
     assert_eq!(rig.proxy.calls(), ["BatchGetItem", "TransactWriteItems", "TransactWriteItems"]);
     let stored = rig.load().await.unwrap();
-    assert_eq!(stored.phone_window, Some(Leases::new([phone_lease(0, again).lease])), "theirs");
-    assert_eq!(stored.address_window, Some(Leases::default()), "ours was given back");
+    assert_eq!(stored.phone_window, Some(SendWindow::new([phone_slot(0, again).slot])), "theirs");
+    assert_eq!(stored.address_window, Some(SendWindow::default()), "ours was given back");
     assert_eq!(stored.account, full_account());
     assert_eq!(rig.items("AUDIT#").await.len(), 2, "the record of the second taking has the key of the first");
 }
@@ -292,9 +292,9 @@ async fn a_lease_that_was_taken_again_is_not_given_back_and_the_rest_of_the_comm
 async fn giving_back_what_is_not_ours_does_not_hide_that_the_account_changed() {
     let rig = Rig::new().await;
     rig.store.commit(&change(None)).await.unwrap();
-    let stale = Commit { give_back: vec![phone_lease(0, NOW)], ..change(Some(Version(1))) };
+    let stale = Commit { give_back: vec![phone_slot(0, NOW)], ..change(Some(Version(1))) };
     assert_eq!(rig.store.commit(&stale).await, Err(CommitError::Conflict));
-    let nothing_there = Commit { account: None, give_back: vec![phone_lease(0, NOW)], audit: Vec::new(), ..change(None) };
+    let nothing_there = Commit { account: None, give_back: vec![phone_slot(0, NOW)], audit: Vec::new(), ..change(None) };
     rig.store.commit(&nothing_there).await.unwrap();
     assert!(rig.items("SENDS").await.is_empty(), "giving back makes no window");
 }
@@ -303,13 +303,13 @@ async fn giving_back_what_is_not_ours_does_not_hide_that_the_account_changed() {
 async fn one_window_may_be_taken_from_and_given_back_to_in_one_commit() {
     let rig = Rig::new().await;
     rig.store.commit(&taking(0, NOW)).await.unwrap();
-    let both = Commit { give_back: vec![phone_lease(0, NOW)], ..taking(1, later(1)) };
+    let both = Commit { give_back: vec![phone_slot(0, NOW)], ..taking(1, later(1)) };
     rig.store.commit(&both).await.unwrap();
-    assert_eq!(rig.load().await.unwrap().phone_window, Some(Leases::new([phone_lease(1, later(1)).lease])));
+    assert_eq!(rig.load().await.unwrap().phone_window, Some(SendWindow::new([phone_slot(1, later(1)).slot])));
 
-    let taken_and_lapsed = Commit { give_back: vec![phone_lease(0, NOW)], ..taking(1, later(2)) };
+    let taken_and_lapsed = Commit { give_back: vec![phone_slot(0, NOW)], ..taking(1, later(2)) };
     assert_eq!(rig.store.commit(&taken_and_lapsed).await, Err(CommitError::Conflict));
-    let free_and_lapsed = Commit { give_back: vec![phone_lease(0, NOW)], ..taking(2, later(2)) };
+    let free_and_lapsed = Commit { give_back: vec![phone_slot(0, NOW)], ..taking(2, later(2)) };
     rig.store.commit(&free_and_lapsed).await.unwrap();
 }
 
@@ -318,11 +318,11 @@ async fn state_leases_and_records_are_stored_together_or_not_at_all_s15() {
     let rig = Rig::new().await;
     rig.store.commit(&taking(0, NOW)).await.unwrap();
     let audit = vec![record(1), record(2)];
-    let lease_taken = Commit { take: vec![address_lease(0, NOW), phone_lease(0, NOW)], audit, ..change(None) };
+    let lease_taken = Commit { take: vec![address_slot(0, NOW), phone_slot(0, NOW)], audit, ..change(None) };
     assert_eq!(rig.store.commit(&lease_taken).await, Err(CommitError::Conflict));
     let stored = rig.load().await.unwrap();
     assert_eq!(stored.version, None);
-    assert_eq!(stored.address_window, Some(Leases::default()));
+    assert_eq!(stored.address_window, Some(SendWindow::default()));
     assert_eq!(rig.items("AUDIT#").await.len(), 1, "that of the first commit");
 }
 
@@ -331,7 +331,7 @@ async fn a_commit_whose_answer_is_lost_is_stored_once_and_succeeds_s3() {
     for fault in [Fault::DropResponse, Fault::Drop] {
         let rig = Rig::new().await;
         rig.proxy.fail_next(1, fault.clone());
-        let commit = Commit { take: vec![phone_lease(0, NOW)], ..change(None) };
+        let commit = Commit { take: vec![phone_slot(0, NOW)], ..change(None) };
         rig.store.commit(&commit).await.unwrap();
         let calls = rig.proxy.take_calls();
         assert_eq!(calls.len(), 2, "{fault:?}");
@@ -372,7 +372,7 @@ async fn an_account_that_was_dropped_and_made_again_never_repeats_a_version() {
 async fn every_item_has_the_ttl_of_its_kind() {
     let rig = Rig::new().await;
     let account = Some((full_account(), Some(later(1))));
-    rig.store.commit(&Commit { account, take: vec![phone_lease(0, NOW)], ..change(None) }).await.unwrap();
+    rig.store.commit(&Commit { account, take: vec![phone_slot(0, NOW)], ..change(None) }).await.unwrap();
     let account = rig.item("USER#alice", "ACCOUNT").await;
     assert_eq!(account[TTL], number(1_767_323_046), "the second after it is stale");
     let windows = rig.items("SENDS").await;
@@ -389,7 +389,7 @@ async fn every_item_has_the_ttl_of_its_kind() {
 async fn no_key_and_no_record_has_a_clear_phone_number_or_a_digest_in_words_s6() {
     let rig = Rig::new().await;
     let account = Some((full_account(), None));
-    rig.store.commit(&Commit { account, take: vec![phone_lease(0, NOW), address_lease(0, NOW)], ..change(None) }).await.unwrap();
+    rig.store.commit(&Commit { account, take: vec![phone_slot(0, NOW), address_slot(0, NOW)], ..change(None) }).await.unwrap();
     for item in rig.items("").await {
         let (pk, sk) = (item[PK].as_s().unwrap(), item[SK].as_s().unwrap());
         assert!(!pk.contains("5551234") && !pk.contains("198.51.100.7"), "{pk}");
@@ -406,7 +406,7 @@ async fn no_key_and_no_record_has_a_clear_phone_number_or_a_digest_in_words_s6()
 async fn what_cannot_be_read_is_refused_never_guessed_at() {
     let rig = Rig::new().await;
     let account = Some((full_account(), None));
-    rig.store.commit(&Commit { account, take: vec![phone_lease(0, NOW)], ..change(None) }).await.unwrap();
+    rig.store.commit(&Commit { account, take: vec![phone_slot(0, NOW)], ..change(None) }).await.unwrap();
     let account = rig.item("USER#alice", "ACCOUNT").await;
     let window = rig.items("SENDS").await.remove(0);
     for (item, attribute, value, reason) in [
@@ -416,7 +416,7 @@ async fn what_cannot_be_read_is_refused_never_guessed_at() {
         (&account, "sms_guesses", None, "no count of guesses"),
         (&account, "challenge", Some(text("123456")), "a challenge of another type"),
         (&window, "schema", Some(number(2)), "a window of the future"),
-        (&window, "lease_0", Some(text("now")), "a lease of another type"),
+        (&window, "lease_0", Some(text("now")), "a slot of another type"),
     ] {
         let mut damaged = item.clone();
         damaged.remove(attribute);
@@ -506,7 +506,7 @@ async fn each_reason_to_cancel_a_transaction_is_told_apart() {
     ] {
         let version = rig.load().await.unwrap().version;
         rig.proxy.fail_next(1, Fault::Cancel(reasons.clone()));
-        let commit = Commit { give_back: vec![phone_lease(0, NOW)], ..change(version) };
+        let commit = Commit { give_back: vec![phone_slot(0, NOW)], ..change(version) };
         assert_eq!(rig.store.commit(&commit).await, expected, "{reasons:?}");
     }
 }
@@ -547,7 +547,7 @@ async fn a_database_that_never_answers_is_given_up_in_time_to_answer_s21() {
 #[tokio::test]
 async fn a_failure_is_logged_once_and_without_what_was_to_be_stored_s6() {
     let rig = Rig::new().await;
-    let commit = Commit { account: Some((full_account(), None)), take: vec![phone_lease(0, NOW)], ..change(None) };
+    let commit = Commit { account: Some((full_account(), None)), take: vec![phone_slot(0, NOW)], ..change(None) };
     // While there is only one subscriber, `tracing` asks the thread that logs first whether anybody listens, and remembers the
     // answer for all threads; that may be one of another test.
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());

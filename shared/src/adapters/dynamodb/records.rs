@@ -7,8 +7,8 @@ use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use super::keys::TTL;
 use crate::{
     domain::{
-        Account, BackupCodes, Challenge, ChallengeId, Country, Digest, GuessCount, Lease, Leases, Pending, PhoneNumber, Purpose,
-        SendLog, SmsFactor, Timestamp, account::ActivePhone, send_window::Send,
+        Account, BackupCodes, Challenge, ChallengeId, Country, Digest, FailedAttempts, Pending, PhoneNumber, Purpose, SendLog,
+        SendWindow, Slot, SmsFactor, Timestamp, account::ActivePhone, sms::send_window::SentCode,
     },
     ports::{AuditRecord, Version},
 };
@@ -28,11 +28,11 @@ pub(super) const VERSION_ATTRIBUTE: &str = "version";
 /// How long the audit trail is kept.
 const AUDIT_RETENTION: Duration = Duration::from_hours(400 * 24);
 
-/// How much longer than its last lease a window is kept: more than the clocks of two functions differ and than a commit takes,
+/// How much longer than its last slot a window is kept: more than the clocks of two functions differ and than a commit takes,
 /// so that the later of two takings may set the earlier end without losing the other.
 const WINDOW_SLACK: Duration = Duration::from_mins(1);
 
-/// What the attributes of leases are called; the lease's index follows.
+/// What the attributes of slots are called; the slot's index follows.
 const LEASE_PREFIX: &str = "lease_";
 
 /// Why an item cannot be read. Names the attribute, never its value.
@@ -59,18 +59,18 @@ pub(super) struct AccountRecord {
 impl From<&AccountRecord> for Item {
     fn from(record: &AccountRecord) -> Self {
         let AccountRecord { account, version } = record;
-        let Account { sms, pending, challenge, sms_guesses, backup, sends, notices } = account;
+        let Account { sms, pending, challenge, sms_failed_attempts, backup, sends, notifications } = account;
         item([
             (SCHEMA_ATTRIBUTE, number(SCHEMA)),
             (VERSION_ATTRIBUTE, number(version.0)),
             ("sms", write_sms(sms)),
             ("pending", optional(pending.as_ref(), write_pending)),
             ("challenge", optional(challenge.as_ref(), write_challenge)),
-            ("sms_guesses", write_guesses(sms_guesses)),
+            ("sms_guesses", write_guesses(sms_failed_attempts)),
             ("backup_codes", list(&backup.digests, |digest| bytes(digest.as_bytes()))),
-            ("backup_guesses", write_guesses(&backup.guesses)),
+            ("backup_guesses", write_guesses(&backup.failed_attempts)),
             ("sends", list(sends.iter(), write_send)),
-            ("notices", list(notices, |at| moment(*at))),
+            ("notices", list(notifications, |at| moment(*at))),
         ])
     }
 }
@@ -86,13 +86,13 @@ impl TryFrom<Item> for AccountRecord {
                 sms: read_sms(node.field("sms")?)?,
                 pending: node.optional("pending")?.map(read_pending).transpose()?,
                 challenge: node.optional("challenge")?.map(read_challenge).transpose()?,
-                sms_guesses: read_guesses(node.field("sms_guesses")?)?,
+                sms_failed_attempts: read_guesses(node.field("sms_guesses")?)?,
                 backup: BackupCodes {
                     digests: node.field("backup_codes")?.elements(|digest| digest.array().map(Digest::from_bytes))?,
-                    guesses: read_guesses(node.field("backup_guesses")?)?,
+                    failed_attempts: read_guesses(node.field("backup_guesses")?)?,
                 },
                 sends: SendLog::new(node.field("sends")?.elements(read_send)?),
-                notices: node.field("notices")?.elements(Node::moment)?,
+                notifications: node.field("notices")?.elements(Node::moment)?,
             },
             version: Version(node.field(VERSION_ATTRIBUTE)?.number()?),
         })
@@ -133,14 +133,14 @@ fn read_pending(node: Node<'_>) -> Result<Pending, RecordError> {
 }
 
 fn write_challenge(challenge: &Challenge) -> AttributeValue {
-    let Challenge { id, purpose, phone, digest, expires_at, wrong_guesses } = challenge;
+    let Challenge { id, purpose, phone, digest, expires_at, failed_attempts } = challenge;
     AttributeValue::M(item([
         ("id", bytes(id.as_bytes())),
         ("purpose", text(purpose.as_str())),
         ("phone", write_phone(phone)),
         ("digest", bytes(digest.as_bytes())),
         ("expires_at", moment(*expires_at)),
-        ("wrong_guesses", number(*wrong_guesses)),
+        ("wrong_guesses", number(*failed_attempts)),
     ]))
 }
 
@@ -152,7 +152,7 @@ fn read_challenge(node: Node<'_>) -> Result<Challenge, RecordError> {
         phone: read_phone(node.field("phone")?)?,
         digest: Digest::from_bytes(node.field("digest")?.array()?),
         expires_at: node.field("expires_at")?.moment()?,
-        wrong_guesses: node.field("wrong_guesses")?.number()?,
+        failed_attempts: node.field("wrong_guesses")?.number()?,
     })
 }
 
@@ -171,8 +171,8 @@ fn read_phone(node: Node<'_>) -> Result<PhoneNumber, RecordError> {
     PhoneNumber::from_storage(number.text()?.to_owned(), node.field("calling_code")?.number()?, country).ok_or(number.malformed())
 }
 
-fn write_guesses(guesses: &GuessCount) -> AttributeValue {
-    let GuessCount { failures, last_failure, locked_until } = guesses;
+fn write_guesses(guesses: &FailedAttempts) -> AttributeValue {
+    let FailedAttempts { failures, last_failure, locked_until } = guesses;
     AttributeValue::M(item([
         ("failures", number(*failures)),
         ("last_failure", optional(*last_failure, moment)),
@@ -180,36 +180,36 @@ fn write_guesses(guesses: &GuessCount) -> AttributeValue {
     ]))
 }
 
-fn read_guesses(node: Node<'_>) -> Result<GuessCount, RecordError> {
-    Ok(GuessCount {
+fn read_guesses(node: Node<'_>) -> Result<FailedAttempts, RecordError> {
+    Ok(FailedAttempts {
         failures: node.field("failures")?.number()?,
         last_failure: node.optional("last_failure")?.map(Node::moment).transpose()?,
         locked_until: node.optional("locked_until")?.map(Node::moment).transpose()?,
     })
 }
 
-fn write_send(send: &Send) -> AttributeValue {
-    let Send { challenge, at, phone_lease, address_lease } = send;
+fn write_send(send: &SentCode) -> AttributeValue {
+    let SentCode { challenge, at, phone_slot, address_slot } = send;
     AttributeValue::M(item([
         ("challenge", bytes(challenge.as_bytes())),
         ("at", moment(*at)),
-        ("phone_lease", number(*phone_lease)),
-        ("address_lease", optional(*address_lease, number)),
+        ("phone_slot", number(*phone_slot)),
+        ("address_slot", optional(*address_slot, number)),
     ]))
 }
 
-fn read_send(node: Node<'_>) -> Result<Send, RecordError> {
-    Ok(Send {
+fn read_send(node: Node<'_>) -> Result<SentCode, RecordError> {
+    Ok(SentCode {
         challenge: ChallengeId::from_bytes(node.field("challenge")?.array()?),
         at: node.field("at")?.moment()?,
-        phone_lease: node.field("phone_lease")?.number()?,
-        address_lease: node.optional("address_lease")?.map(Node::number).transpose()?,
+        phone_slot: node.field("phone_slot")?.number()?,
+        address_slot: node.optional("address_slot")?.map(Node::number).transpose()?,
     })
 }
 
 /// A window as it is read; taking and giving back change single attributes of it, without reading it first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct WindowRecord(pub(super) Leases);
+pub(super) struct WindowRecord(pub(super) SendWindow);
 
 impl TryFrom<Item> for WindowRecord {
     type Error = RecordError;
@@ -219,22 +219,22 @@ impl TryFrom<Item> for WindowRecord {
         Node::known_schema(&item)?;
         let taken = item.as_m().ok().into_iter().flatten().filter_map(|(name, value)| {
             let index = name.strip_prefix(LEASE_PREFIX)?;
-            let lease = || {
+            let slot = || {
                 let index = index.parse().map_err(|_| RecordError::Malformed(LEASE_PREFIX))?;
-                Ok(Lease { index, taken_at: Node { name: LEASE_PREFIX, value }.moment()? })
+                Ok(Slot { index, taken_at: Node { name: LEASE_PREFIX, value }.moment()? })
             };
-            Some(lease())
+            Some(slot())
         });
-        Ok(Self(Leases::new(taken.collect::<Result<Vec<_>, _>>()?)))
+        Ok(Self(SendWindow::new(taken.collect::<Result<Vec<_>, _>>()?)))
     }
 }
 
-/// The attribute that holds a lease of a window.
+/// The attribute that holds a slot of a window.
 pub(super) fn lease_attribute(index: u16) -> String {
     format!("{LEASE_PREFIX}{index}")
 }
 
-/// The TTL of a window whose latest lease this is.
+/// The TTL of a window whose latest slot this is.
 pub(super) fn window_ttl(taken_at: Timestamp, window: Duration) -> AttributeValue {
     number(taken_at.plus(window).plus(WINDOW_SLACK).as_secs_ceil())
 }
@@ -407,9 +407,9 @@ mod tests {
         })
     }
 
-    fn guesses() -> impl Strategy<Value = GuessCount> {
+    fn guesses() -> impl Strategy<Value = FailedAttempts> {
         (any::<u32>(), option::of(instants()), option::of(instants()))
-            .prop_map(|(failures, last_failure, locked_until)| GuessCount { failures, last_failure, locked_until })
+            .prop_map(|(failures, last_failure, locked_until)| FailedAttempts { failures, last_failure, locked_until })
     }
 
     fn factors() -> impl Strategy<Value = SmsFactor> {
@@ -424,24 +424,24 @@ mod tests {
     fn challenges() -> impl Strategy<Value = Challenge> {
         let purpose = prop_oneof![Just(Purpose::Enroll), Just(Purpose::Replace), Just(Purpose::SignIn)];
         (any::<[u8; 16]>(), purpose, phones(), any::<[u8; 32]>(), instants(), any::<u32>()).prop_map(
-            |(id, purpose, phone, digest, expires_at, wrong_guesses)| Challenge {
+            |(id, purpose, phone, digest, expires_at, failed_attempts)| Challenge {
                 id: ChallengeId::from_bytes(id),
                 purpose,
                 phone,
                 digest: Digest::from_bytes(digest),
                 expires_at,
-                wrong_guesses,
+                failed_attempts,
             },
         )
     }
 
-    fn sends() -> impl Strategy<Value = Send> {
+    fn sends() -> impl Strategy<Value = SentCode> {
         (any::<[u8; 16]>(), instants(), any::<u16>(), option::of(any::<u16>())).prop_map(
-            |(challenge, at, phone_lease, address_lease)| Send {
+            |(challenge, at, phone_slot, address_slot)| SentCode {
                 challenge: ChallengeId::from_bytes(challenge),
                 at,
-                phone_lease,
-                address_lease,
+                phone_slot,
+                address_slot,
             },
         )
     }
@@ -450,7 +450,7 @@ mod tests {
         let pending = (phones(), instants()).prop_map(|(phone, expires_at)| Pending { phone, expires_at });
         let backup = (vec(any::<[u8; 32]>(), 0..=10), guesses()).prop_map(|(digests, guesses)| BackupCodes {
             digests: digests.into_iter().map(Digest::from_bytes).collect(),
-            guesses,
+            failed_attempts: guesses,
         });
         let account = (
             factors(),
@@ -461,14 +461,14 @@ mod tests {
             vec(sends(), 0..6),
             vec(instants(), 0..4),
         )
-            .prop_map(|(sms, pending, challenge, sms_guesses, backup, sends, notices)| Account {
+            .prop_map(|(sms, pending, challenge, sms_failed_attempts, backup, sends, notifications)| Account {
                 sms,
                 pending,
                 challenge,
-                sms_guesses,
+                sms_failed_attempts,
                 backup,
                 sends: SendLog::new(sends),
-                notices,
+                notifications,
             });
         (account, any::<u64>()).prop_map(|(account, version)| AccountRecord { account, version: Version(version) })
     }
@@ -570,8 +570,8 @@ mod tests {
         let window = |name: &str, value| {
             WindowRecord::try_from(item([(SCHEMA_ATTRIBUTE, number(SCHEMA)), (TTL, number(9)), (name, value)]))
         };
-        let lease = Lease { index: 3, taken_at: Timestamp::from_millis(5) };
-        assert_eq!(window("lease_3", number(5)), Ok(WindowRecord(Leases::new([lease]))));
+        let slot = Slot { index: 3, taken_at: Timestamp::from_millis(5) };
+        assert_eq!(window("lease_3", number(5)), Ok(WindowRecord(SendWindow::new([slot]))));
         assert_eq!(window("lease_x", number(5)), Err(RecordError::Malformed(LEASE_PREFIX)), "an index in words");
         assert_eq!(window("lease_3", text("5")), Err(RecordError::Malformed(LEASE_PREFIX)), "an instant in words");
     }

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     adapters::aws::retries,
-    domain::{Account, Lease, Leases, Pepper, Timestamp, UserId},
-    ports::{AuditRecord, Commit, CommitError, LeaseChange, LoadRequest, Snapshot, Store, StoreUnavailable, Version},
+    domain::{Account, Pepper, SendWindow, Slot, Timestamp, UserId},
+    ports::{AuditRecord, Commit, CommitError, LoadRequest, SlotChange, Snapshot, Store, StoreUnavailable, Version},
 };
 
 /// How often keys that DynamoDB left unprocessed are asked for in all, and the first wait between two times; it doubles.
@@ -128,7 +128,7 @@ impl DynamoStore {
         put.send().await.map(|_| ()).map_err(|error| commit_unavailable("PutItem", &error))
     }
 
-    /// Writes all of it in one transaction. Where a lease to be given back is not ours any more there is nothing to give back,
+    /// Writes all of it in one transaction. Where a slot to be given back is not ours any more there is nothing to give back,
     /// and the rest is written without it, in a second transaction.
     async fn transact(&self, commit: &Commit, mut windows: Vec<WindowUpdate>) -> Result<(), CommitError> {
         loop {
@@ -189,14 +189,14 @@ impl DynamoStore {
         let mut windows: Vec<WindowUpdate> = Vec::new();
         let changes =
             (commit.take.iter().map(|change| (change, true))).chain(commit.give_back.iter().map(|change| (change, false)));
-        for (LeaseChange { subject, lease }, takes) in changes {
+        for (SlotChange { subject, slot }, takes) in changes {
             let key = Key::window(&self.pepper, subject);
             let index = windows.iter().position(|window| window.key == key).unwrap_or_else(|| {
                 windows.push(WindowUpdate { key, take: Vec::new(), give_back: Vec::new() });
                 windows.len() - 1
             });
             if let Some(window) = windows.get_mut(index) {
-                if takes { &mut window.take } else { &mut window.give_back }.push(*lease);
+                if takes { &mut window.take } else { &mut window.give_back }.push(*slot);
             }
         }
         windows
@@ -217,7 +217,7 @@ impl Store for DynamoStore {
         };
         let mut window = |key: Option<Key>| match key.map(|key| found.remove(&key.pk).map(WindowRecord::try_from).transpose()) {
             None => Ok(None),
-            Some(Ok(record)) => Ok(Some(record.map_or_else(Leases::default, |WindowRecord(leases)| leases))),
+            Some(Ok(record)) => Ok(Some(record.map_or_else(SendWindow::default, |WindowRecord(slots)| slots))),
             Some(Err(error)) => Err(unreadable("window", error)),
         };
         Ok(Snapshot { account, version, phone_window: window(phone_window)?, address_window: window(address_window)? })
@@ -236,8 +236,8 @@ impl Store for DynamoStore {
 /// What a commit does to one window.
 struct WindowUpdate {
     key: Key,
-    take: Vec<Lease>,
-    give_back: Vec<Lease>,
+    take: Vec<Slot>,
+    give_back: Vec<Slot>,
 }
 
 impl WindowUpdate {
@@ -245,16 +245,16 @@ impl WindowUpdate {
     fn write(&self, table: &str, window: Duration) -> Result<TransactWriteItem, BuildError> {
         let mut update = Update::builder().table_name(table).set_key(Some(self.key.attributes()));
         let (mut set, mut remove, mut conditions) = (Vec::new(), Vec::new(), Vec::new());
-        for (n, lease) in self.take.iter().enumerate() {
-            let free_since = i128::from(lease.taken_at.as_millis()) - i128::try_from(window.as_millis()).unwrap_or(i128::MAX);
+        for (n, slot) in self.take.iter().enumerate() {
+            let free_since = i128::from(slot.taken_at.as_millis()) - i128::try_from(window.as_millis()).unwrap_or(i128::MAX);
             update = update
-                .expression_attribute_names(format!("#take{n}"), lease_attribute(lease.index))
-                .expression_attribute_values(format!(":take{n}"), moment(lease.taken_at))
+                .expression_attribute_names(format!("#take{n}"), lease_attribute(slot.index))
+                .expression_attribute_values(format!(":take{n}"), moment(slot.taken_at))
                 .expression_attribute_values(format!(":free{n}"), number(free_since));
             set.push(format!("#take{n} = :take{n}"));
             conditions.push(format!("(attribute_not_exists(#take{n}) OR #take{n} <= :free{n})"));
         }
-        if let Some(latest) = self.take.iter().map(|lease| lease.taken_at).max() {
+        if let Some(latest) = self.take.iter().map(|slot| slot.taken_at).max() {
             update = update
                 .expression_attribute_names("#schema", SCHEMA_ATTRIBUTE)
                 .expression_attribute_values(":schema", number(SCHEMA))
@@ -263,10 +263,10 @@ impl WindowUpdate {
             set.push("#schema = :schema, #ttl = :ttl".to_owned());
             conditions.push("(attribute_not_exists(#schema) OR #schema = :schema)".to_owned());
         }
-        for (n, lease) in self.give_back.iter().enumerate() {
+        for (n, slot) in self.give_back.iter().enumerate() {
             update = update
-                .expression_attribute_names(format!("#back{n}"), lease_attribute(lease.index))
-                .expression_attribute_values(format!(":back{n}"), moment(lease.taken_at));
+                .expression_attribute_names(format!("#back{n}"), lease_attribute(slot.index))
+                .expression_attribute_values(format!(":back{n}"), moment(slot.taken_at));
             remove.push(format!("#back{n}"));
             conditions.push(format!("#back{n} = :back{n}"));
         }
@@ -282,7 +282,7 @@ impl WindowUpdate {
 enum Cancellation {
     /// Somebody else was faster.
     Conflict,
-    /// Only leases that were to be given back are not ours any more.
+    /// Only slots that were to be given back are not ours any more.
     NotOursAnyMore,
     /// DynamoDB could not, or would not.
     Failure,

@@ -20,7 +20,7 @@ use hyper_util::client::legacy::Error as ClientError;
 use super::rest::{MAX_ANSWER_BYTES, unexplained};
 use crate::{
     adapters::aws::retries,
-    domain::{FailureClass, delivery::Failure},
+    domain::{FailureClass, message::delivery::Failure},
 };
 
 type SdkError<E> = aws_smithy_runtime_api::client::result::SdkError<E, HttpResponse>;

@@ -18,7 +18,7 @@ use aws_sdk_pinpointsmsvoicev2::{
 use super::{BoxFuture, SmsGateway, aws, rest::message_id};
 use crate::{
     config::sms::AwsSmsConfig,
-    domain::{FailureClass, Provider, TextMessage, delivery::Failure},
+    domain::{FailureClass, Provider, TextMessage, message::delivery::Failure},
 };
 
 /// Seconds that AWS may keep a message in its queue.

@@ -11,7 +11,7 @@ use crate::{
     config::{SmsConfig, sms::ProviderConfig},
     domain::{
         FailureClass, Provider, TextMessage, Timestamp,
-        delivery::{Attempt, Delivery, NextStep},
+        message::delivery::{Attempt, Delivery, NextStep},
     },
     ports::{Channel, Clock, SmsSender},
 };

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::sms::{MessageBirdApi, MessageBirdConfig},
-    domain::{FailureClass, Provider, TextMessage, delivery::Failure},
+    domain::{FailureClass, Provider, TextMessage, message::delivery::Failure},
 };
 
 /// Sends with one account.

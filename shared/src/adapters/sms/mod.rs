@@ -7,7 +7,7 @@ use std::{pin::Pin, time::Duration};
 
 use crate::{
     config::{SmsConfig, sms::ProviderConfig},
-    domain::{Provider, TextMessage, delivery::Failure},
+    domain::{Provider, TextMessage, message::delivery::Failure},
 };
 
 mod aws;

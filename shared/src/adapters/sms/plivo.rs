@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::sms::{PlivoConfig, PlivoSender},
-    domain::{FailureClass, Provider, TextMessage, delivery::Failure},
+    domain::{FailureClass, Provider, TextMessage, message::delivery::Failure},
 };
 
 /// Seconds that Plivo may keep a message in its queue.

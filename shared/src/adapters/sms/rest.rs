@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::domain::{
     FailureClass, TextMessage,
-    delivery::{Failure, is_identifier},
+    message::delivery::{Failure, is_identifier},
 };
 
 /// No answer of a provider comes near it. Whatever is longer is not from the provider.

@@ -16,7 +16,7 @@ use aws_sdk_sns::{
 use super::{BoxFuture, SmsGateway, aws, rest::message_id};
 use crate::{
     config::sms::SnsConfig,
-    domain::{FailureClass, Provider, TextMessage, delivery::Failure},
+    domain::{FailureClass, Provider, TextMessage, message::delivery::Failure},
 };
 
 /// Sends with the SDK's credentials, in its region.

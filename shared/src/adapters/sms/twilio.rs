@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::sms::{TwilioAuth, TwilioConfig, TwilioSender},
-    domain::{FailureClass, Provider, TextMessage, delivery::Failure},
+    domain::{FailureClass, Provider, TextMessage, message::delivery::Failure},
 };
 
 /// Seconds that Twilio may keep a message in its queue.

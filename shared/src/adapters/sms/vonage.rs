@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::sms::VonageConfig,
-    domain::{FailureClass, Provider, TextMessage, delivery::Failure, text_message::gsm7_septets},
+    domain::{FailureClass, Provider, TextMessage, message::delivery::Failure, message::text::gsm7_septets},
 };
 
 /// Milliseconds that Vonage may keep a message in its queue.

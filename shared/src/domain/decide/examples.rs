@@ -16,9 +16,9 @@ struct Story {
     rng: ChaCha12Rng,
     now: Timestamp,
     account: Account,
-    phone_window: Option<(PhoneNumber, Leases)>,
+    phone_window: Option<(PhoneNumber, SendWindow)>,
     last_code: Option<OutgoingCode>,
-    notice: Option<Notice>,
+    notification: Option<Notification>,
     events: Vec<(AuditEvent, &'static str)>,
     about: Vec<Option<PhoneNumber>>,
 }
@@ -38,7 +38,7 @@ impl Story {
             account: Account::default(),
             phone_window: None,
             last_code: None,
-            notice: None,
+            notification: None,
             events: Vec::new(),
             about: Vec::new(),
         }
@@ -68,7 +68,7 @@ impl Story {
         let decision = decide(self.account.clone(), command, &context, &mut self.rng);
         self.events = decision.events.iter().map(|happened| (happened.event, happened.outcome.as_str())).collect();
         self.about = decision.events.iter().map(|happened| happened.phone.clone()).collect();
-        self.notice = decision.notice;
+        self.notification = decision.notification;
         if let Some(account) = decision.account {
             self.account = account;
         }
@@ -182,7 +182,7 @@ fn a_new_code_kills_the_old_one_and_keeps_the_count_s5() {
     story.pass(30);
     story.send().unwrap();
     assert_eq!(story.verify(first), invalid(4), "a fresh code has its own five guesses");
-    assert_eq!(story.account.sms_guesses.failures, 2);
+    assert_eq!(story.account.sms_failed_attempts.failures, 2);
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn replacing_takes_a_proof_and_the_old_number_serves_until_the_new_one_is_verifi
     story.run(&Command::Send { pending: true }).unwrap();
     assert!(matches!(story.verify_last(), Ok(Answer::Enabled { .. })));
     assert_eq!(story.active_phone(), Some(WORK));
-    assert_eq!(story.notice, Some(Notice { to: number(HOME), kind: NoticeKind::Replaced }), "S18");
+    assert_eq!(story.notification, Some(Notification { to: number(HOME), kind: NotificationKind::Replaced }), "S18");
     assert_eq!(story.verify(Proof::Backup(codes[1].clone())), invalid(9), "S17: the old set is gone");
 }
 
@@ -296,7 +296,7 @@ fn a_code_to_the_new_number_proves_nothing_about_the_old_one_s4() {
     let to_new = story.last_proof();
     assert_eq!(story.disable(Some(to_new.clone())), Err(Refusal::NoPendingVerification));
     assert_eq!(story.setup("+14155551235", Some(to_new)), Err(Refusal::NoPendingVerification));
-    assert_eq!(story.account.sms_guesses.failures, 0, "nothing was judged");
+    assert_eq!(story.account.sms_failed_attempts.failures, 0, "nothing was judged");
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn ten_wrong_codes_lock_and_a_right_one_waits_unspent_s8_s10() {
     assert_eq!(story.verify_last(), locked, "right and wrong look alike");
     story.pass(900);
     assert!(story.verify_last().is_ok());
-    assert_eq!(story.account.sms_guesses, GuessCount::default());
+    assert_eq!(story.account.sms_failed_attempts, FailedAttempts::default());
 }
 
 #[test]
@@ -370,8 +370,8 @@ fn a_hundred_wrong_backup_codes_disable_those_until_new_ones_are_made_s9() {
 #[test]
 fn the_window_of_another_number_counts_for_nothing() {
     let (mut story, _) = Story::enrolled();
-    let taken = (0..100).map(|index| Lease { index, taken_at: story.now });
-    story.phone_window = Some((number(WORK), Leases::new(taken)));
+    let taken = (0..100).map(|index| Slot { index, taken_at: story.now });
+    story.phone_window = Some((number(WORK), SendWindow::new(taken)));
     assert!(story.send().is_ok(), "the code goes to the number that is active");
 }
 
@@ -390,7 +390,7 @@ fn burn(story: &mut Story) {
 fn a_hundred_wrong_codes_disable_the_factor_until_it_is_bound_anew_with_a_backup_code_s8() {
     let (mut story, codes) = Story::enrolled();
     burn(&mut story);
-    assert_eq!(story.account.sms_guesses.failures, 100);
+    assert_eq!(story.account.sms_failed_attempts.failures, 100);
     assert!(story.events.contains(&(AuditEvent::FactorDisabled, "success")));
     story.pass(48 * 3600);
     assert_eq!(story.send(), Err(Refusal::FactorDisabled), "a code could never be accepted");
@@ -403,8 +403,8 @@ fn a_hundred_wrong_codes_disable_the_factor_until_it_is_bound_anew_with_a_backup
     story.setup(HOME, Some(Proof::Backup(codes[1].clone()))).unwrap();
     story.send().unwrap();
     assert!(matches!(story.verify_last(), Ok(Answer::Enabled { .. })));
-    assert_eq!(story.account.sms_guesses.failures, 0);
-    assert_eq!(story.notice, None, "the number is the same");
+    assert_eq!(story.account.sms_failed_attempts.failures, 0);
+    assert_eq!(story.notification, None, "the number is the same");
 }
 
 #[test]
@@ -433,7 +433,7 @@ fn an_enrollment_is_never_disabled_only_locked() {
             let _ = story.verify_wrong();
         }
     }
-    assert!(story.account.sms_guesses.failures > 100);
+    assert!(story.account.sms_failed_attempts.failures > 100);
     story.pass(24 * 3600);
     story.setup(HOME, None).unwrap();
     assert!(story.verify_last().is_ok());
@@ -473,7 +473,7 @@ fn a_backup_code_is_nothing_without_a_factor() {
     story.setup(HOME, None).unwrap();
     assert_eq!(story.verify(wrong_backup()), invalid(9), "a wrong code is a wrong guess");
     assert!(story.verify_last().is_ok());
-    assert_eq!(story.account.backup.guesses, GuessCount::default(), "fresh codes have a fresh count");
+    assert_eq!(story.account.backup.failed_attempts, FailedAttempts::default(), "fresh codes have a fresh count");
 }
 
 #[test]
@@ -496,7 +496,7 @@ fn turning_off_takes_a_proof_and_leaves_nothing_s16_s18() {
     assert_eq!(story.active_phone(), Some(HOME));
     assert_eq!(story.disable(Some(Proof::Backup(codes[0].clone()))), Ok(Answer::Disabled));
     assert_eq!((story.active_phone(), story.account.backup.remaining()), (None, 0));
-    assert_eq!(story.notice, Some(Notice { to: number(HOME), kind: NoticeKind::TurnedOff }));
+    assert_eq!(story.notification, Some(Notification { to: number(HOME), kind: NotificationKind::TurnedOff }));
     assert_eq!(story.disable(Some(Proof::Backup(codes[1].clone()))), Err(Refusal::NotEnabled));
 }
 
@@ -517,7 +517,7 @@ fn three_notices_a_day_are_enough_s18() {
         story.send().unwrap();
         let proof = story.last_proof();
         story.disable(Some(proof)).unwrap();
-        told += u32::from(story.notice.is_some());
+        told += u32::from(story.notification.is_some());
         story.setup(HOME, None).unwrap();
         story.verify_last().unwrap();
     }
@@ -525,14 +525,14 @@ fn three_notices_a_day_are_enough_s18() {
     story.send().unwrap();
     let proof = story.last_proof();
     story.disable(Some(proof)).unwrap();
-    assert!(story.events.contains(&(AuditEvent::Notice, "rate_limited")), "what is not told is on record");
+    assert!(story.events.contains(&(AuditEvent::Notification, "rate_limited")), "what is not told is on record");
     story.setup(HOME, None).unwrap();
     story.verify_last().unwrap();
     story.pass(24 * 3600);
     story.send().unwrap();
     let proof = story.last_proof();
     story.disable(Some(proof)).unwrap();
-    assert!(story.notice.is_some(), "the next day is another");
+    assert!(story.notification.is_some(), "the next day is another");
 }
 
 #[test]
@@ -545,7 +545,7 @@ fn an_operator_lifts_locks_and_removes_factors() {
     story.run(&Command::Unlock).unwrap();
     assert!(story.verify_last().is_ok());
     assert_eq!(story.run(&Command::Reset), Ok(Answer::Done));
-    assert_eq!((story.active_phone(), story.notice.is_some()), (None, true));
+    assert_eq!((story.active_phone(), story.notification.is_some()), (None, true));
     assert_eq!(story.run(&Command::Reset), Err(Refusal::NotEnabled));
 }
 

@@ -11,12 +11,12 @@ use std::time::Duration;
 use rand::{CryptoRng, RngExt};
 
 use super::{
-    Account, AuditEvent, AuditOutcome, BackupCode, BackupCodes, Challenge, ChallengeId, Code, GuessCount, Lease, Leases, Pending,
-    Pepper, PhoneNumber, Policy, Proof, Purpose, SmsFactor, Timestamp, UserId,
-    account::{ActivePhone, NOTICES_PER_WINDOW},
-    code::Binding,
-    send_window::Send,
-    text_message::NoticeKind,
+    Account, AuditEvent, AuditOutcome, BackupCode, BackupCodes, Challenge, ChallengeId, Code, FailedAttempts, Pending, Pepper,
+    PhoneNumber, Policy, Proof, Purpose, SendWindow, Slot, SmsFactor, Timestamp, UserId,
+    account::{ActivePhone, MAX_NOTIFICATIONS},
+    message::text::NotificationKind,
+    sms::code::Binding,
+    sms::send_window::SentCode,
 };
 
 /// What a caller, or the service itself, asks for.
@@ -82,9 +82,9 @@ pub struct Context<'a> {
     /// The time.
     pub now: Timestamp,
     /// A number and its window; `None` if none was read. Counts only if the code would go to that number.
-    pub phone_window: Option<(&'a PhoneNumber, &'a Leases)>,
+    pub phone_window: Option<(&'a PhoneNumber, &'a SendWindow)>,
     /// The window of the source address; `None` if none counts.
-    pub address_window: Option<&'a Leases>,
+    pub address_window: Option<&'a SendWindow>,
 }
 
 /// A granted command: what the caller gets to see.
@@ -230,22 +230,22 @@ pub struct OutgoingCode {
 
 /// Somebody to be told of a change once the decision is stored (S18).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
+pub struct Notification {
     /// The number that is active no more.
     pub to: PhoneNumber,
     /// What changed.
-    pub kind: NoticeKind,
+    pub kind: NotificationKind,
 }
 
-/// Leases to be taken, or given back, together with the decision.
+/// SendWindow to be taken, or given back, together with the decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SendLeases {
+pub struct ReservedSlots {
     /// The number whose window it is.
     pub phone: PhoneNumber,
-    /// The lease of that window.
-    pub phone_lease: Lease,
-    /// The lease of the source address's window, if that counts.
-    pub address_lease: Option<Lease>,
+    /// The slot of that window.
+    pub phone_slot: Slot,
+    /// The slot of the source address's window, if that counts.
+    pub address_slot: Option<Slot>,
 }
 
 /// Something for the audit trail.
@@ -266,14 +266,14 @@ pub struct Decision {
     pub outcome: Result<Answer, Refusal>,
     /// The account as it shall be; `None` if it stays as it is.
     pub account: Option<Account>,
-    /// Leases to take.
-    pub take: Option<SendLeases>,
-    /// Leases to give back.
-    pub give_back: Option<SendLeases>,
+    /// SendWindow to take.
+    pub take: Option<ReservedSlots>,
+    /// SendWindow to give back.
+    pub give_back: Option<ReservedSlots>,
     /// The code to send.
     pub code: Option<OutgoingCode>,
     /// Whom to tell.
-    pub notice: Option<Notice>,
+    pub notification: Option<Notification>,
     /// What happened, for the audit trail.
     pub events: Vec<Happened>,
 }
@@ -290,7 +290,7 @@ pub fn decide(account: Account, command: &Command, context: &Context<'_>, rng: &
         take: None,
         give_back: None,
         code: None,
-        notice: None,
+        notification: None,
         about: None,
         events: Vec::new(),
     };
@@ -318,7 +318,7 @@ pub fn decide(account: Account, command: &Command, context: &Context<'_>, rng: &
         take: step.take,
         give_back: step.give_back,
         code: step.code,
-        notice: step.notice,
+        notification: step.notification,
         events: step.events,
     }
 }
@@ -333,9 +333,9 @@ enum Use {
 }
 
 /// A send that every limit allows, not yet made.
-struct Slot {
-    phone_lease: u16,
-    address_lease: Option<u16>,
+struct Reservation {
+    phone_slot: u16,
+    address_slot: Option<u16>,
     sends_remaining: u16,
     resend_in: Duration,
 }
@@ -345,10 +345,10 @@ struct Step<'a> {
     context: &'a Context<'a>,
     rng: &'a mut dyn CryptoRng,
     account: Account,
-    take: Option<SendLeases>,
-    give_back: Option<SendLeases>,
+    take: Option<ReservedSlots>,
+    give_back: Option<ReservedSlots>,
     code: Option<OutgoingCode>,
-    notice: Option<Notice>,
+    notification: Option<Notification>,
     /// The number that the command turned out to be about.
     about: Option<PhoneNumber>,
     events: Vec<Happened>,
@@ -425,12 +425,12 @@ impl<'a> Step<'a> {
         self.account.sms = SmsFactor::Off;
         self.drop_pending();
         self.account.backup = BackupCodes::default();
-        self.tell(phone, NoticeKind::TurnedOff);
+        self.tell(phone, NotificationKind::TurnedOff);
     }
 
     fn unlock(&mut self) -> Answer {
-        self.account.sms_guesses = GuessCount::default();
-        self.account.backup.guesses = GuessCount::default();
+        self.account.sms_failed_attempts = FailedAttempts::default();
+        self.account.backup.failed_attempts = FailedAttempts::default();
         Answer::Done
     }
 
@@ -458,11 +458,11 @@ impl<'a> Step<'a> {
         // Nobody ever saw the code, so nothing is lost with it.
         self.account.challenge = self.account.challenge.take().filter(|current| current.id != challenge);
         if let Some(send) = self.account.sends.take_out(challenge) {
-            let lease = |index| Lease { index, taken_at: send.at };
-            self.give_back = Some(SendLeases {
+            let slot = |index| Slot { index, taken_at: send.at };
+            self.give_back = Some(ReservedSlots {
                 phone: phone.clone(),
-                phone_lease: lease(send.phone_lease),
-                address_lease: send.address_lease.map(lease),
+                phone_slot: slot(send.phone_slot),
+                address_slot: send.address_slot.map(slot),
             });
         }
         Answer::Done
@@ -477,7 +477,7 @@ impl<'a> Step<'a> {
             SmsFactor::On(old) | SmsFactor::Disabled(old) => {
                 self.happened(AuditEvent::Replaced);
                 if old.phone != phone {
-                    self.tell(old.phone, NoticeKind::Replaced);
+                    self.tell(old.phone, NotificationKind::Replaced);
                 }
             }
         }
@@ -499,7 +499,7 @@ impl<'a> Step<'a> {
                 self.judge_backup_code(code)?;
                 // This is how a disabled factor is bound anew: the new number's code must find a count that lets it be judged.
                 if matches!(self.account.sms, SmsFactor::Disabled(_)) {
-                    self.account.sms_guesses = GuessCount::default();
+                    self.account.sms_failed_attempts = FailedAttempts::default();
                 }
                 Ok(())
             }
@@ -517,7 +517,7 @@ impl<'a> Step<'a> {
         if matches!(self.account.sms, SmsFactor::Disabled(_)) && !binds_anew {
             return Err(Refusal::FactorDisabled);
         }
-        if let Some(retry_after) = self.account.sms_guesses.lock_remaining(self.now()) {
+        if let Some(retry_after) = self.account.sms_failed_attempts.lock_remaining(self.now()) {
             return Err(Refusal::Locked { retry_after });
         }
         let challenge = challenge.ok_or(Refusal::NoPendingVerification)?;
@@ -525,13 +525,13 @@ impl<'a> Step<'a> {
         if challenge.expires_at <= self.now() {
             return Err(Refusal::CodeExpired);
         }
-        if challenge.wrong_guesses >= self.policy().code_max_attempts {
+        if challenge.failed_attempts >= self.policy().code_max_attempts {
             return Err(Refusal::TooManyAttempts);
         }
         if !challenge.is_answered_by(code, self.context.pepper, self.context.user) {
             return Err(self.count_wrong_sms_code());
         }
-        self.account.sms_guesses = GuessCount::default();
+        self.account.sms_failed_attempts = FailedAttempts::default();
         self.account.challenge.take().ok_or(Refusal::NoPendingVerification)
     }
 
@@ -539,15 +539,15 @@ impl<'a> Step<'a> {
         let (policy, now) = (self.policy(), self.now());
         let mut attempts_remaining = 0;
         if let Some(challenge) = &mut self.account.challenge {
-            challenge.wrong_guesses += 1;
-            attempts_remaining = policy.code_max_attempts.saturating_sub(challenge.wrong_guesses);
+            challenge.failed_attempts += 1;
+            attempts_remaining = policy.code_max_attempts.saturating_sub(challenge.failed_attempts);
         }
-        if self.account.sms_guesses.count_failure(policy, now).is_some() {
+        if self.account.sms_failed_attempts.count_failure(policy, now).is_some() {
             attempts_remaining = 0;
             self.happened(AuditEvent::Locked);
         }
-        attempts_remaining = attempts_remaining.min(self.account.sms_guesses.left_before_lock(policy));
-        if self.account.sms_guesses.is_exhausted(policy)
+        attempts_remaining = attempts_remaining.min(self.account.sms_failed_attempts.left_before_lock(policy));
+        if self.account.sms_failed_attempts.is_exhausted(policy)
             && let SmsFactor::On(active) | SmsFactor::Disabled(active) = &self.account.sms
         {
             // What waits to be bound is dropped too: binding it takes another backup code (S8).
@@ -567,18 +567,18 @@ impl<'a> Step<'a> {
             return Err(Refusal::NoPendingVerification);
         }
         self.about = active;
-        if self.account.backup.guesses.is_exhausted(policy) {
+        if self.account.backup.failed_attempts.is_exhausted(policy) {
             return Err(Refusal::BackupCodesDisabled);
         }
-        if let Some(retry_after) = self.account.backup.guesses.lock_remaining(now) {
+        if let Some(retry_after) = self.account.backup.failed_attempts.lock_remaining(now) {
             return Err(Refusal::Locked { retry_after });
         }
         if self.account.backup.spend(code, self.context.pepper, self.context.user) {
-            self.account.backup.guesses = GuessCount::default();
+            self.account.backup.failed_attempts = FailedAttempts::default();
             return Ok(());
         }
-        let locked = self.account.backup.guesses.count_failure(policy, now).is_some();
-        let attempts_remaining = if locked { 0 } else { self.account.backup.guesses.left_before_lock(policy) };
+        let locked = self.account.backup.failed_attempts.count_failure(policy, now).is_some();
+        let attempts_remaining = if locked { 0 } else { self.account.backup.failed_attempts.left_before_lock(policy) };
         if locked {
             self.happened(AuditEvent::Locked);
         }
@@ -586,9 +586,9 @@ impl<'a> Step<'a> {
     }
 
     /// Finds out whether a code may be sent to `phone` now (S11). Where several limits forbid it, the one that lasts longest is named.
-    fn find_slot(&mut self, phone: &PhoneNumber) -> Result<Slot, Refusal> {
+    fn find_slot(&mut self, phone: &PhoneNumber) -> Result<Reservation, Refusal> {
         let (policy, now) = (self.policy(), self.now());
-        let phone_window = self.context.phone_window.filter(|(number, _)| *number == phone).map(|(_, leases)| leases);
+        let phone_window = self.context.phone_window.filter(|(number, _)| *number == phone).map(|(_, slots)| slots);
         let sends = &self.account.sends;
         let last = sends.iter().next_back().map(|send| send.at.plus(policy.sms_cooldown).since(now)).unwrap_or_default();
         let mut in_window: Vec<_> = sends.in_window(policy, now).map(|send| send.at).collect();
@@ -610,29 +610,29 @@ impl<'a> Step<'a> {
         }
 
         let free_for_phone: Option<Vec<_>> =
-            phone_window.map(|leases| leases.free(policy.sms_max_per_window, policy.sms_window, now).collect());
-        let phone_lease = match &free_for_phone {
+            phone_window.map(|slots| slots.free(policy.sms_max_per_window, policy.sms_window, now).collect());
+        let phone_slot = match &free_for_phone {
             Some(free) => free.first().copied().unwrap_or_default(),
-            None => sends.likely_free_lease(policy, now),
+            None => sends.likely_free_slot(policy, now),
         };
-        // Any free lease of a busy address will do; taking one at random keeps its users out of each other's way.
-        let address_lease = address_window.and_then(|leases| {
-            let free: Vec<_> = leases.free(policy.sms_max_per_ip, policy.sms_window, now).collect();
+        // Any free slot of a busy address will do; taking one at random keeps its users out of each other's way.
+        let address_slot = address_window.and_then(|slots| {
+            let free: Vec<_> = slots.free(policy.sms_max_per_ip, policy.sms_window, now).collect();
             free.get(self.rng.random_range(0..free.len().max(1))).copied()
         });
         in_window.push(now);
         let left_for_user = max.saturating_sub(in_window.len());
         let left_for_phone = free_for_phone.map_or(usize::MAX, |free| free.len().saturating_sub(1));
-        Ok(Slot {
-            phone_lease,
-            address_lease,
+        Ok(Reservation {
+            phone_slot,
+            address_slot,
             sends_remaining: u16::try_from(left_for_user.min(left_for_phone)).unwrap_or(u16::MAX),
             resend_in: policy.sms_cooldown.max(until_one_leaves(&in_window)),
         })
     }
 
     /// Makes a code, and with it the one live challenge: whatever code was out before is dead (S5).
-    fn send_code(&mut self, purpose: Purpose, phone: PhoneNumber, slot: &Slot) -> Answer {
+    fn send_code(&mut self, purpose: Purpose, phone: PhoneNumber, slot: &Reservation) -> Answer {
         let Context { policy, pepper, user, now, .. } = *self.context;
         let id = ChallengeId::generate(self.rng);
         let code = Code::generate(self.rng);
@@ -643,31 +643,31 @@ impl<'a> Step<'a> {
         let expires_at = pending_until.into_iter().fold(now.plus(policy.code_ttl), Timestamp::min);
         let valid_for = expires_at.since(now);
         let digest = code.digest(pepper, &Binding { user, phone: &phone, purpose, id });
-        self.account.challenge = Some(Challenge { id, purpose, phone: phone.clone(), digest, expires_at, wrong_guesses: 0 });
-        self.account.sends.record(Send {
+        self.account.challenge = Some(Challenge { id, purpose, phone: phone.clone(), digest, expires_at, failed_attempts: 0 });
+        self.account.sends.record(SentCode {
             challenge: id,
             at: now,
-            phone_lease: slot.phone_lease,
-            address_lease: slot.address_lease,
+            phone_slot: slot.phone_slot,
+            address_slot: slot.address_slot,
         });
-        let lease = |index| Lease { index, taken_at: now };
-        self.take = Some(SendLeases {
+        let taken = |index| Slot { index, taken_at: now };
+        self.take = Some(ReservedSlots {
             phone: phone.clone(),
-            phone_lease: lease(slot.phone_lease),
-            address_lease: slot.address_lease.map(lease),
+            phone_slot: taken(slot.phone_slot),
+            address_slot: slot.address_slot.map(taken),
         });
         self.code = Some(OutgoingCode { challenge: id, purpose, to: phone.clone(), code, valid_for });
         Answer::CodeSent { phone, expires_in: valid_for, resend_in: slot.resend_in, sends_remaining: slot.sends_remaining }
     }
 
-    /// Has the number that is active no more told of the change, unless the user caused enough notices today (S18).
-    fn tell(&mut self, to: PhoneNumber, kind: NoticeKind) {
-        if self.account.notices.len() < NOTICES_PER_WINDOW {
-            self.account.notices.push(self.now());
-            self.notice = Some(Notice { to, kind });
+    /// Has the number that is active no more told of the change, unless the user caused enough notifications today (S18).
+    fn tell(&mut self, to: PhoneNumber, kind: NotificationKind) {
+        if self.account.notifications.len() < MAX_NOTIFICATIONS {
+            self.account.notifications.push(self.now());
+            self.notification = Some(Notification { to, kind });
         } else {
             self.events.push(Happened {
-                event: AuditEvent::Notice,
+                event: AuditEvent::Notification,
                 outcome: AuditOutcome::Refused("rate_limited"),
                 phone: Some(to),
             });
@@ -687,7 +687,7 @@ impl<'a> Step<'a> {
     }
 }
 
-/// How long a window has no free lease; no time at all if it was not read.
-fn wait(window: Option<&Leases>, max: u16, policy: &Policy, now: Timestamp) -> Duration {
-    window.map(|leases| leases.wait(max, policy.sms_window, now)).unwrap_or_default()
+/// How long a window has no free slot; no time at all if it was not read.
+fn wait(window: Option<&SendWindow>, max: u16, policy: &Policy, now: Timestamp) -> Duration {
+    window.map(|slots| slots.wait(max, policy.sms_window, now)).unwrap_or_default()
 }

@@ -113,8 +113,8 @@ struct World {
     rng: ChaCha12Rng,
     now: Timestamp,
     accounts: [Account; USERS.len()],
-    phone_windows: HashMap<String, Leases>,
-    address_window: Leases,
+    phone_windows: HashMap<String, SendWindow>,
+    address_window: SendWindow,
     sent: Vec<Sent>,
     counted: Vec<Counted>,
     /// Every backup code ever shown: whose, in which set, and whether it was spent.
@@ -133,7 +133,7 @@ impl World {
             now: Timestamp::from_millis(1_800_000_000_000),
             accounts: Default::default(),
             phone_windows: HashMap::new(),
-            address_window: Leases::default(),
+            address_window: SendWindow::default(),
             sent: Vec::new(),
             counted: Vec::new(),
             backup_codes: Vec::new(),
@@ -180,7 +180,7 @@ impl World {
             }
         };
         let before = self.accounts[user].clone().at(&self.policy, self.now);
-        // Setup reads the window of its number; a send does not know the number yet and tries a lease that it has not seen.
+        // Setup reads the window of its number; a send does not know the number yet and tries a slot that it has not seen.
         let mut phone_window = match &command {
             Command::Setup { phone, .. } => {
                 Some((phone.clone(), self.phone_windows.get(phone.as_e164()).cloned().unwrap_or_default()))
@@ -198,26 +198,26 @@ impl World {
                 address_window: Some(&self.address_window),
             };
             let decision = decide(self.accounts[user].clone(), &command, &context, &mut self.rng);
-            // The conditional commit: a lease that is taken makes it fail, and the decision is made again on what is there.
+            // The conditional commit: a slot that is taken makes it fail, and the decision is made again on what is there.
             let Some(take) = &decision.take else { break decision };
             let window = self.phone_windows.entry(take.phone.as_e164().to_owned()).or_default();
             if window
                 .free(self.policy.sms_max_per_window, self.policy.sms_window, self.now)
-                .any(|free| free == take.phone_lease.index)
+                .any(|free| free == take.phone_slot.index)
             {
-                window.take(take.phone_lease);
-                if let Some(lease) = take.address_lease {
-                    self.address_window.take(lease);
+                window.take(take.phone_slot);
+                if let Some(slot) = take.address_slot {
+                    self.address_window.take(slot);
                 }
                 break decision;
             }
-            assert!(phone_window.is_none(), "a lease that was seen to be free is free");
+            assert!(phone_window.is_none(), "a slot that was seen to be free is free");
             phone_window = Some((take.phone.clone(), window.clone()));
         };
         if let Some(give_back) = &decision.give_back {
-            self.phone_windows.entry(give_back.phone.as_e164().to_owned()).or_default().give_back(give_back.phone_lease);
-            if let Some(lease) = give_back.address_lease {
-                self.address_window.give_back(lease);
+            self.phone_windows.entry(give_back.phone.as_e164().to_owned()).or_default().give_back(give_back.phone_slot);
+            if let Some(slot) = give_back.address_slot {
+                self.address_window.give_back(slot);
             }
         }
         let after = decision.account.clone().unwrap_or_else(|| before.clone());
@@ -233,8 +233,8 @@ impl World {
         };
         let refused = decision.outcome.as_ref().err();
         let locked_before = |proof: &Proof| match proof {
-            Proof::Sms(_) => before.sms_guesses.lock_remaining(self.now).is_some(),
-            Proof::Backup(_) => before.backup.guesses.lock_remaining(self.now).is_some(),
+            Proof::Sms(_) => before.sms_failed_attempts.lock_remaining(self.now).is_some(),
+            Proof::Backup(_) => before.backup.failed_attempts.lock_remaining(self.now).is_some(),
         };
 
         if let Some(proof) = proof {
@@ -261,7 +261,10 @@ impl World {
             && !matches!(error, Refusal::InvalidCode { .. })
         {
             assert_eq!(decision.account, None, "{error:?} changed the account");
-            assert!(decision.code.is_none() && decision.take.is_none() && decision.notice.is_none(), "{error:?} had an effect");
+            assert!(
+                decision.code.is_none() && decision.take.is_none() && decision.notification.is_none(),
+                "{error:?} had an effect"
+            );
         }
         if let Command::GiveBack { challenge, .. } = command {
             self.counted.retain(|send| send.id != *challenge);
@@ -407,9 +410,13 @@ impl World {
         if backup_success || turned_off {
             self.failures[user].1 = 0;
         }
-        assert_eq!((after.sms_guesses.failures, after.backup.guesses.failures), self.failures[user], "S8, S9: {command:?}");
-        if after.sms_guesses.failures > before.sms_guesses.failures {
-            let count = after.sms_guesses;
+        assert_eq!(
+            (after.sms_failed_attempts.failures, after.backup.failed_attempts.failures),
+            self.failures[user],
+            "S8, S9: {command:?}"
+        );
+        if after.sms_failed_attempts.failures > before.sms_failed_attempts.failures {
+            let count = after.sms_failed_attempts;
             assert_eq!(
                 count.failures.is_multiple_of(self.policy.lock_after_failures),
                 count.lock_remaining(self.now).is_some(),

@@ -13,7 +13,7 @@ use two_factor::{
     config::SmsConfig,
     domain::{
         FailureClass, Provider,
-        delivery::{Delivery, DeliveryReason, Verdict},
+        message::delivery::{Delivery, DeliveryReason, Verdict},
     },
     ports::{Channel, SmsSender},
 };
@@ -126,7 +126,8 @@ fn plivo_accepts() -> ResponseTemplate {
 
 /// Who was asked and with which result, in order.
 fn classes(delivery: &Delivery) -> Vec<(Provider, Option<FailureClass>)> {
-    let class = |result: &Result<_, two_factor::domain::delivery::Failure>| result.as_ref().err().map(|failure| failure.class);
+    let class =
+        |result: &Result<_, two_factor::domain::message::delivery::Failure>| result.as_ref().err().map(|failure| failure.class);
     delivery.attempts.iter().map(|attempt| (attempt.provider, class(&attempt.result))).collect()
 }
 

@@ -6,7 +6,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
-use two_factor::domain::{FailureClass, delivery::Failure};
+use two_factor::domain::{FailureClass, message::delivery::Failure};
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
     matchers::{any, path},

@@ -10,8 +10,8 @@ use two_factor::{
         system::SystemClock,
     },
     config::SmsConfig,
+    observability::log,
     ports::SmsSender,
-    telemetry,
 };
 use two_factor_tests::captured_log::CapturedLog;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
@@ -44,7 +44,7 @@ async fn logged(settings: Settings, answer: ResponseTemplate, level: Level) -> S
     let log = CapturedLog::default();
     let writer = log.clone();
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || writer.clone());
-    let subscriber = tracing_subscriber::registry().with(LevelFilter::from_level(level)).with(telemetry::ceiling()).with(lines);
+    let subscriber = tracing_subscriber::registry().with(LevelFilter::from_level(level)).with(log::ceiling()).with(lines);
     let guard = tracing::subscriber::set_default(subscriber);
     sender.send(&message()).await;
     drop(guard);

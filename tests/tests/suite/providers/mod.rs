@@ -5,11 +5,11 @@ use std::time::Duration;
 use two_factor::{
     adapters::{
         aws::Aws,
-        http_client::public_client,
+        http::public_client,
         sms::{SmsGateway, Transports},
     },
     config::{SmsConfig, Vars},
-    domain::{AllowedCountries, FailureClass, PhoneNumber, TextMessage, delivery::Failure},
+    domain::{AllowedCountries, FailureClass, PhoneNumber, TextMessage, message::delivery::Failure},
 };
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 

@@ -10,24 +10,26 @@ use crate::{
     adapters::{
         aws::{Aws, AwsService},
         dynamodb::{self, DynamoStore},
-        http_client,
+        http as http_client,
         jwks::JwksKeys,
         secrets::{SecretError, SecretSource},
         sms::{BoxFuture, CredentialSource, Failover, FailoverSettings, Transports, prices},
         system::{SystemClock, SystemRandom},
     },
     api::{
-        Authenticator, event,
+        Authenticator, gateway_event,
         problem::Problem,
         request::Request,
         response::{self, Response},
     },
     config::{Config, ConfigError, Environment, SmsConfig, Vars, sms::ProviderConfig},
     domain::{AllowedCountries, PhoneNumber, Timestamp, UserId},
-    metrics::{Metrics, RequestMetrics},
+    observability::{
+        log,
+        metrics::{Metrics, RequestMetrics},
+    },
     ports::{Clock, Random},
-    telemetry,
-    use_cases::{Caller, Failure, Granted, Journal, Service},
+    use_cases::{Caller, Failure, Granted, RequestStats, Service},
 };
 
 /// The most time that a start spends on opening connections that its first request will use.
@@ -135,7 +137,7 @@ impl App {
     /// Begins to answer `request` for the function of this name.
     pub fn exchange<'a>(&'a self, function: &'static str, request: &'a Request) -> Exchange<'a> {
         let started = self.service.clock.now();
-        Exchange { app: self, function, request, started, user: None, journal: Journal::default() }
+        Exchange { app: self, function, request, started, user: None, stats: RequestStats::default() }
     }
 }
 
@@ -188,7 +190,7 @@ pub struct Exchange<'a> {
     started: Timestamp,
     user: Option<UserId>,
     /// What the request does, for its log line and its metrics.
-    journal: Journal,
+    stats: RequestStats,
 }
 
 impl<'a> Exchange<'a> {
@@ -213,9 +215,9 @@ impl<'a> Exchange<'a> {
         Ok(PhoneNumber::parse(text, &self.app.allowed_countries)?)
     }
 
-    /// What can be done, and the journal to do it with.
-    pub fn service(&mut self) -> (&'a TwoFactor, &mut Journal) {
-        (&self.app.service, &mut self.journal)
+    /// What can be done, and the stats to do it with.
+    pub fn service(&mut self) -> (&'a TwoFactor, &mut RequestStats) {
+        (&self.app.service, &mut self.stats)
     }
 
     /// The answer to a command.
@@ -238,9 +240,9 @@ impl<'a> Exchange<'a> {
         let at = self.app.service.clock.now();
         let total = at.since(self.started);
         if let Some(metrics) = &self.app.metrics {
-            metrics.emit(&RequestMetrics { function: self.function, total, journal: &self.journal, at });
+            metrics.emit(&RequestMetrics { function: self.function, total, stats: &self.stats, at });
         }
-        telemetry::log_request(&telemetry::RequestSummary {
+        log::log_request(&log::RequestSummary {
             request_id: self.request.id(),
             user: self.user.as_ref(),
             function: self.function,
@@ -248,8 +250,8 @@ impl<'a> Exchange<'a> {
             outcome,
             status: response.status(),
             total,
-            store: self.journal.store_time,
-            sms: self.journal.sms_time,
+            store: self.stats.store_time,
+            sms: self.stats.sms_time,
         });
         response
     }
@@ -266,7 +268,7 @@ pub fn prepare_phone_numbers() {
 /// are answered with 503 until it can be (S21).
 pub async fn run(handle: impl AsyncFn(&App, Request) -> Response) -> ExitCode {
     let vars = Vars::from_process();
-    let mut started = telemetry::start(&vars).map_err(StartError::from);
+    let mut started = log::start(&vars).map_err(StartError::from);
     let app = OnceCell::new();
     let start = || Box::pin(App::start(vars.clone()));
     if started.is_ok() {
@@ -284,7 +286,7 @@ pub async fn run(handle: impl AsyncFn(&App, Request) -> Response) -> ExitCode {
             Problem::Unavailable.into_response(request.id())
         }
     };
-    match event::run(answer).await {
+    match gateway_event::run(answer).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the runtime API cannot be reached");

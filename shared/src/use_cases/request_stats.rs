@@ -5,12 +5,12 @@ use std::time::Duration;
 use crate::domain::{
     AuditEvent, AuditOutcome, Command, Country, Proof,
     decide::{Decision, Refusal, SendLimit},
-    delivery::Attempt,
+    message::delivery::Attempt,
 };
 
 /// Collected while a request runs.
 #[derive(Clone, Debug, Default)]
-pub struct Journal {
+pub struct RequestStats {
     /// Calls to storage.
     pub store_calls: u32,
     /// Commits that lost a race.
@@ -31,7 +31,7 @@ pub struct Journal {
     pub attempts: Vec<Attempt>,
 }
 
-impl Journal {
+impl RequestStats {
     pub(super) fn store_call(&mut self, took: Duration) {
         self.store_calls += 1;
         self.store_time += took;

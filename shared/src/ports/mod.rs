@@ -5,7 +5,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use rand::CryptoRng;
 
 use crate::domain::{
-    Account, AuditEvent, AuditOutcome, Lease, Leases, PhoneNumber, Provider, TextMessage, Timestamp, UserId, delivery::Delivery,
+    Account, AuditEvent, AuditOutcome, PhoneNumber, Provider, SendWindow, Slot, TextMessage, Timestamp, UserId,
+    message::delivery::Delivery,
 };
 
 /// Says what time it is. The one place that time comes from.
@@ -49,18 +50,18 @@ pub struct Snapshot {
     /// Its version; `None` if there is none.
     pub version: Option<Version>,
     /// The phone number's window; `None` if it was not asked for.
-    pub phone_window: Option<Leases>,
+    pub phone_window: Option<SendWindow>,
     /// The source address's window; `None` if it was not asked for.
-    pub address_window: Option<Leases>,
+    pub address_window: Option<SendWindow>,
 }
 
-/// A lease to take or to give back, and of whose window.
+/// A slot to take or to give back, and of whose window.
 #[derive(Clone, Debug)]
-pub struct LeaseChange {
+pub struct SlotChange {
     /// Whose window.
     pub subject: WindowSubject,
-    /// Which lease of it, and when it is (or was) taken.
-    pub lease: Lease,
+    /// Which slot of it, and when it is (or was) taken.
+    pub slot: Slot,
 }
 
 /// Whose sends a window counts.
@@ -114,10 +115,10 @@ pub struct Commit {
     pub expected: Option<Version>,
     /// The account as it shall be, and when storage may drop it; `None` if it stays as it is.
     pub account: Option<(Account, Option<Timestamp>)>,
-    /// Leases to take. Each must be free, which is to say not taken within one `window` before it is taken now.
-    pub take: Vec<LeaseChange>,
-    /// Leases to give back, unless they were taken again since.
-    pub give_back: Vec<LeaseChange>,
+    /// SendWindow to take. Each must be free, which is to say not taken within one `window` before it is taken now.
+    pub take: Vec<SlotChange>,
+    /// SendWindow to give back, unless they were taken again since.
+    pub give_back: Vec<SlotChange>,
     /// The length of the send windows.
     pub window: Duration,
     /// What happened.
@@ -145,7 +146,7 @@ impl Commit {
 /// Why nothing was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
-    /// Somebody else was faster: the account is not the expected one any more, or a lease is taken. Load and decide again.
+    /// Somebody else was faster: the account is not the expected one any more, or a slot is taken. Load and decide again.
     #[error("the state changed since it was read")]
     Conflict,
     /// Storage cannot be reached or does not answer in time. Whether the commit was stored is not known.

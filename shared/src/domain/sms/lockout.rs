@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Policy, Timestamp};
+use crate::domain::{Policy, Timestamp};
 
 /// The longest that a lock lasts.
 const LONGEST_LOCK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Consecutive wrong guesses at one kind of code, over all codes of that kind. A right one starts a new count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GuessCount {
+pub struct FailedAttempts {
     /// Wrong guesses in a row.
     pub failures: u32,
     /// When the last of them was made; `None` while there are none.
@@ -18,7 +18,7 @@ pub struct GuessCount {
     pub locked_until: Option<Timestamp>,
 }
 
-impl GuessCount {
+impl FailedAttempts {
     /// How much longer nothing is judged; `None` when a guess may be made.
     pub fn lock_remaining(&self, now: Timestamp) -> Option<Duration> {
         self.locked_until.filter(|until| *until > now).map(|until| until.since(now))
@@ -38,7 +38,7 @@ impl GuessCount {
 
     /// Counts a wrong guess. Every `lock_after_failures` of them lock, each time twice as long, up to 24 hours.
     /// Returns the lock's length if this guess caused one.
-    pub(super) fn count_failure(&mut self, policy: &Policy, now: Timestamp) -> Option<Duration> {
+    pub(in crate::domain) fn count_failure(&mut self, policy: &Policy, now: Timestamp) -> Option<Duration> {
         self.failures = self.failures.saturating_add(1);
         self.last_failure = Some(now);
         if !self.failures.is_multiple_of(policy.lock_after_failures) {
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn ten_failures_lock_and_each_lock_doubles_up_to_a_day_s8() {
         let policy = Policy::default();
-        let mut count = GuessCount::default();
+        let mut count = FailedAttempts::default();
         let mut now = Timestamp::from_millis(0);
         let mut locks = Vec::new();
         for _ in 0..90 {
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_lock_ends_at_its_instant() {
         let policy = Policy { lock_after_failures: 1, ..Policy::default() };
-        let mut count = GuessCount::default();
+        let mut count = FailedAttempts::default();
         count.count_failure(&policy, Timestamp::from_millis(1000));
         assert_eq!(count.lock_remaining(Timestamp::from_millis(900_999)), Some(Duration::from_millis(1)));
         assert_eq!(count.lock_remaining(Timestamp::from_millis(901_000)), None);

@@ -4,7 +4,8 @@ use std::fmt;
 
 use rand::CryptoRng;
 
-use super::{Code, Digest, Pepper, PhoneNumber, Timestamp, UserId, code::Binding};
+use super::code::Binding;
+use crate::domain::{Code, Digest, Pepper, PhoneNumber, Timestamp, UserId};
 
 /// Names one challenge among all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,12 +78,12 @@ pub struct Challenge {
     /// The first instant at which the code is too old (S2).
     pub expires_at: Timestamp,
     /// Wrong guesses at this code.
-    pub wrong_guesses: u32,
+    pub failed_attempts: u32,
 }
 
 impl Challenge {
     /// Whether `code` is the one that was sent to `user` for this challenge (S4).
-    pub(super) fn is_answered_by(&self, code: &Code, pepper: &Pepper, user: &UserId) -> bool {
+    pub(in crate::domain) fn is_answered_by(&self, code: &Code, pepper: &Pepper, user: &UserId) -> bool {
         let binding = Binding { user, phone: &self.phone, purpose: self.purpose, id: self.id };
         code.matches(&self.digest, pepper, &binding)
     }

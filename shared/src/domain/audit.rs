@@ -26,7 +26,7 @@ pub enum AuditEvent {
     /// Far too many wrong codes: the factor is disabled until it is bound anew.
     FactorDisabled,
     /// The old number was to be told of a change.
-    Notice,
+    Notification,
     /// An operator unlocked the account.
     OperatorUnlock,
     /// An operator removed the factor.
@@ -48,7 +48,7 @@ impl AuditEvent {
             Self::Disable => "disable",
             Self::Locked => "locked",
             Self::FactorDisabled => "factor_disabled",
-            Self::Notice => "notice",
+            Self::Notification => "notification",
             Self::OperatorUnlock => "operator_unlock",
             Self::OperatorReset => "operator_reset",
         }

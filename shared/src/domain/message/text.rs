@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{Code, PhoneNumber, Purpose, timestamp::secs_ceil};
+use crate::domain::{Code, PhoneNumber, Purpose, timestamp::secs_ceil};
 
 /// Septets in one segment (3GPP TS 23.038).
 pub const SEGMENT_SEPTETS: usize = 160;
@@ -28,7 +28,7 @@ impl fmt::Debug for TextMessage {
 
 /// A change that the old number is told about (S18).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoticeKind {
+pub enum NotificationKind {
     /// Another number is active now.
     Replaced,
     /// Two-factor authentication is off now.
@@ -74,7 +74,7 @@ impl MessageTemplate {
         let bodies = [Purpose::Enroll, Purpose::Replace, Purpose::SignIn]
             .map(|purpose| template.code_body("000000", purpose, longest_life))
             .into_iter()
-            .chain([NoticeKind::Replaced, NoticeKind::TurnedOff].map(|kind| template.notice_body(kind)));
+            .chain([NotificationKind::Replaced, NotificationKind::TurnedOff].map(|kind| template.notification_body(kind)));
         for body in bodies {
             if gsm7_septets(&body).is_none_or(|septets| septets > SEGMENT_SEPTETS) {
                 return Err(TemplateError::TooLong);
@@ -97,10 +97,10 @@ impl MessageTemplate {
     }
 
     /// The text that tells the old number of a change.
-    pub fn notice_body(&self, kind: NoticeKind) -> String {
+    pub fn notification_body(&self, kind: NotificationKind) -> String {
         let change = match kind {
-            NoticeKind::Replaced => "Your two-factor phone number was changed.",
-            NoticeKind::TurnedOff => "Two-factor authentication was turned off.",
+            NotificationKind::Replaced => "Your two-factor phone number was changed.",
+            NotificationKind::TurnedOff => "Two-factor authentication was turned off.",
         };
         format!("{}: {change} If this was not you, contact support at once.", self.app_name)
     }
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn the_test_message_is_no_longer_than_the_notices_which_fit_under_every_name() {
         let template = MessageTemplate::new("CODITECT", None).unwrap();
-        let longest_notice = template.notice_body(NoticeKind::TurnedOff);
+        let longest_notice = template.notification_body(NotificationKind::TurnedOff);
         assert!(template.test_body().len() <= longest_notice.len());
         assert_eq!(gsm7_septets(&template.test_body()), Some(template.test_body().len()));
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use rand::{CryptoRng, RngExt};
 
-use super::{BackupCode, ChallengeId, Digest, Pepper, PhoneNumber, Purpose, UserId};
+use crate::domain::{BackupCode, ChallengeId, Digest, Pepper, PhoneNumber, Purpose, UserId};
 
 /// Six decimal digits, leading zeros included (S1). Printed nowhere but into a text message.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,12 +25,12 @@ impl Code {
     }
 
     /// The digest that is stored in place of the code.
-    pub(super) fn digest(&self, pepper: &Pepper, binding: &Binding<'_>) -> Digest {
+    pub(in crate::domain) fn digest(&self, pepper: &Pepper, binding: &Binding<'_>) -> Digest {
         pepper.digest(&self.parts(binding))
     }
 
     /// Whether `stored` is what was kept of this code, sent for this.
-    pub(super) fn matches(&self, stored: &Digest, pepper: &Pepper, binding: &Binding<'_>) -> bool {
+    pub(in crate::domain) fn matches(&self, stored: &Digest, pepper: &Pepper, binding: &Binding<'_>) -> bool {
         pepper.recognizes(stored, &self.parts(binding))
     }
 
@@ -54,11 +54,11 @@ impl Code {
 
 /// What a code is good for, and nothing else: its digest binds it to all of this (S4).
 #[derive(Clone, Copy)]
-pub(super) struct Binding<'a> {
-    pub(super) user: &'a UserId,
-    pub(super) phone: &'a PhoneNumber,
-    pub(super) purpose: Purpose,
-    pub(super) id: ChallengeId,
+pub(in crate::domain) struct Binding<'a> {
+    pub(in crate::domain) user: &'a UserId,
+    pub(in crate::domain) phone: &'a PhoneNumber,
+    pub(in crate::domain) purpose: Purpose,
+    pub(in crate::domain) id: ChallengeId,
 }
 
 impl fmt::Debug for Code {

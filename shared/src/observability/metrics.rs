@@ -19,9 +19,9 @@ use crate::{
     config::Vars,
     domain::{
         AuditEvent, Country, Provider, Timestamp,
-        delivery::{Attempt, DeliveryReason, FailureClass},
+        message::delivery::{Attempt, DeliveryReason, FailureClass},
     },
-    use_cases::Journal,
+    use_cases::RequestStats,
 };
 
 /// What a message to a country costs with a provider, in millionths of a US dollar; `None` where no price is known.
@@ -35,7 +35,7 @@ pub struct RequestMetrics<'a> {
     /// How long the request took.
     pub total: Duration,
     /// What the use case wrote down.
-    pub journal: &'a Journal,
+    pub stats: &'a RequestStats,
     /// When the request ended.
     pub at: Timestamp,
 }
@@ -69,25 +69,25 @@ impl Metrics {
     /// # Errors
     /// When `output` does not take them.
     pub fn write(&self, request: &RequestMetrics<'_>, output: &mut impl Write) -> io::Result<()> {
-        let RequestMetrics { function, total, journal, at } = *request;
+        let RequestMetrics { function, total, stats, at } = *request;
         let mut lines = Lines { namespace: &self.namespace, at, output };
 
         let mut of_function = vec![
             ("RequestDuration", Measure::Time(total)),
-            ("StoreCalls", Measure::count(journal.store_calls)),
-            ("StoreConflicts", Measure::count(journal.conflicts)),
-            ("StoreDuration", Measure::Time(journal.store_time)),
+            ("StoreCalls", Measure::count(stats.store_calls)),
+            ("StoreConflicts", Measure::count(stats.conflicts)),
+            ("StoreDuration", Measure::Time(stats.store_time)),
         ];
-        if !journal.sms_time.is_zero() {
-            of_function.push(("SmsDuration", Measure::Time(journal.sms_time)));
+        if !stats.sms_time.is_zero() {
+            of_function.push(("SmsDuration", Measure::Time(stats.sms_time)));
         }
         if self.is_cold.swap(false, Ordering::Relaxed) {
             of_function.push(("ColdStart", Measure::ONE));
         }
         lines.write(&[("Function", function)], Total::Without, &of_function)?;
 
-        self.write_sends(journal, &mut lines)?;
-        for (event, outcome) in &journal.events {
+        self.write_sends(stats, &mut lines)?;
+        for (event, outcome) in &stats.events {
             match event {
                 // A wrong code counts wherever it was handed in: a proof is judged like a code at verify.
                 AuditEvent::Verify | AuditEvent::Setup | AuditEvent::Replace | AuditEvent::Disable
@@ -99,20 +99,20 @@ impl Metrics {
                 _ => {}
             }
         }
-        if let Some(limit) = journal.limit {
+        if let Some(limit) = stats.limit {
             lines.write(&[("Limit", limit.as_str())], Total::Without, &[("LimitHit", Measure::ONE)])?;
         }
         Ok(())
     }
 
-    fn write_sends(&self, journal: &Journal, lines: &mut Lines<'_, impl Write>) -> io::Result<()> {
-        let country = journal.country.as_ref().map_or("unknown", Country::as_str);
-        for attempt in &journal.attempts {
+    fn write_sends(&self, stats: &RequestStats, lines: &mut Lines<'_, impl Write>) -> io::Result<()> {
+        let country = stats.country.as_ref().map_or("unknown", Country::as_str);
+        for attempt in &stats.attempts {
             let dimensions = [("Country", country), ("Outcome", outcome(attempt)), ("Provider", attempt.provider.as_str())];
             lines.write(&dimensions, Total::Without, &[("SmsSent", Measure::ONE)])?;
         }
-        let failures = journal.attempts.iter().filter(|attempt| is_providers_failure(attempt)).count();
-        let failed_over = journal.attempts.iter().zip(journal.attempts.iter().skip(1)).any(|(a, b)| a.provider != b.provider);
+        let failures = stats.attempts.iter().filter(|attempt| is_providers_failure(attempt)).count();
+        let failed_over = stats.attempts.iter().zip(stats.attempts.iter().skip(1)).any(|(a, b)| a.provider != b.provider);
         let mut overall = Vec::new();
         if failures > 0 {
             overall.push(("SmsFailed", Measure::count(failures)));
@@ -122,18 +122,18 @@ impl Metrics {
         }
         lines.write(&[], Total::Without, &overall)?;
 
-        let sent = journal.attempts.iter().find(|attempt| may_be_sent(attempt));
+        let sent = stats.attempts.iter().find(|attempt| may_be_sent(attempt));
         let mut by_country = Vec::new();
         if let Some(attempt) = sent {
             by_country.push(("CodesSent", Measure::ONE));
-            if let Some(cost) = journal.country.and_then(|country| (self.price)(country, attempt.provider)) {
+            if let Some(cost) = stats.country.and_then(|country| (self.price)(country, attempt.provider)) {
                 by_country.push(("EstimatedCostMicroUsd", Measure::Amount(cost)));
             }
         }
-        if journal.sms_code_accepted {
+        if stats.sms_code_accepted {
             by_country.push(("CodesVerified", Measure::ONE));
         }
-        match (sent.is_some(), journal.sms_code_accepted) {
+        match (sent.is_some(), stats.sms_code_accepted) {
             (true, false) => by_country.push(("UnverifiedCodes", Measure::Balance(1))),
             (false, true) => by_country.push(("UnverifiedCodes", Measure::Balance(-1))),
             (true, true) | (false, false) => {}
@@ -247,7 +247,7 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::domain::{AuditOutcome, decide::SendLimit, delivery::Failure};
+    use crate::domain::{AuditOutcome, decide::SendLimit, message::delivery::Failure};
 
     const AT: Timestamp = Timestamp::from_millis(1_767_323_045_678);
 
@@ -256,9 +256,9 @@ mod tests {
         Metrics::from_vars(&vars, |_, _| Some(7_900)).unwrap()
     }
 
-    fn lines(metrics: &Metrics, journal: &Journal) -> Vec<Json> {
+    fn lines(metrics: &Metrics, stats: &RequestStats) -> Vec<Json> {
         let mut output = Vec::new();
-        let request = RequestMetrics { function: "send-sms", total: Duration::from_millis(12), journal, at: AT };
+        let request = RequestMetrics { function: "send-sms", total: Duration::from_millis(12), stats, at: AT };
         metrics.write(&request, &mut output).unwrap();
         String::from_utf8(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
@@ -273,8 +273,8 @@ mod tests {
         Attempt { provider, result, duration: Duration::ZERO }
     }
 
-    fn journal(attempts: Vec<Attempt>) -> Journal {
-        Journal { country: Country::parse("US"), attempts, ..Journal::default() }
+    fn stats(attempts: Vec<Attempt>) -> RequestStats {
+        RequestStats { country: Country::parse("US"), attempts, ..RequestStats::default() }
     }
 
     #[test]
@@ -286,7 +286,8 @@ mod tests {
     fn a_line_is_the_embedded_metric_format() {
         // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
         let metrics = metrics();
-        let journal = Journal { store_calls: 2, conflicts: 1, store_time: Duration::from_millis(4), ..Journal::default() };
+        let stats =
+            RequestStats { store_calls: 2, conflicts: 1, store_time: Duration::from_millis(4), ..RequestStats::default() };
         let metric = |name, unit| json!({"Name": name, "Unit": unit});
         let expected = json!({
             "_aws": {
@@ -310,13 +311,13 @@ mod tests {
             "StoreDuration": 4,
             "ColdStart": 1,
         });
-        assert_eq!(lines(&metrics, &journal), [expected]);
-        assert!(lines(&metrics, &journal)[0]["ColdStart"].is_null(), "only the first request is the cold start");
+        assert_eq!(lines(&metrics, &stats), [expected]);
+        assert!(lines(&metrics, &stats)[0]["ColdStart"].is_null(), "only the first request is the cold start");
     }
 
     #[test]
     fn a_send_counts_by_provider_country_and_outcome_and_in_total() {
-        let lines = lines(&metrics(), &journal(vec![attempt(Provider::Twilio, Ok("SM1"))]));
+        let lines = lines(&metrics(), &stats(vec![attempt(Provider::Twilio, Ok("SM1"))]));
         let sent = line_with(&lines, "SmsSent");
         assert_eq!(sent["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Country", "Outcome", "Provider"]]));
         assert_eq!(
@@ -331,7 +332,7 @@ mod tests {
     #[test]
     fn a_failover_counts_each_provider_and_the_providers_failure() {
         let attempts = vec![attempt(Provider::Twilio, Err(FailureClass::AuthFailed)), attempt(Provider::Sns, Ok("5f1c"))];
-        let lines = lines(&metrics(), &journal(attempts));
+        let lines = lines(&metrics(), &stats(attempts));
         let overall = line_with(&lines, "SmsFailed");
         assert_eq!([&overall["SmsFailed"], &overall["SmsFailover"]], [&json!(1), &json!(1)]);
         assert_eq!(lines.iter().filter(|line| !line["SmsSent"].is_null()).count(), 2);
@@ -340,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_wrong_number_is_nobodys_alarm_and_no_code_sent() {
-        let lines = lines(&metrics(), &journal(vec![attempt(Provider::Twilio, Err(FailureClass::NotMobile))]));
+        let lines = lines(&metrics(), &stats(vec![attempt(Provider::Twilio, Err(FailureClass::NotMobile))]));
         assert_eq!(line_with(&lines, "SmsSent")["Outcome"], "not_mobile");
         for metric in ["SmsFailed", "SmsFailover", "CodesSent", "EstimatedCostMicroUsd"] {
             assert!(lines.iter().all(|line| line[metric].is_null()), "{metric}");
@@ -350,15 +351,15 @@ mod tests {
     #[test]
     fn the_same_provider_asked_again_is_no_failover() {
         let attempts = vec![attempt(Provider::Twilio, Err(FailureClass::AuthFailed)), attempt(Provider::Twilio, Ok("SM1"))];
-        assert!(lines(&metrics(), &journal(attempts)).iter().all(|line| line["SmsFailover"].is_null()));
+        assert!(lines(&metrics(), &stats(attempts)).iter().all(|line| line["SmsFailover"].is_null()));
     }
 
     #[test]
     fn a_code_that_is_typed_in_settles_one_that_was_sent() {
-        let mut journal = journal(Vec::new());
-        journal.sms_code_accepted = true;
-        journal.events.push((AuditEvent::Verify, AuditOutcome::Success));
-        let lines = lines(&metrics(), &journal);
+        let mut stats = stats(Vec::new());
+        stats.sms_code_accepted = true;
+        stats.events.push((AuditEvent::Verify, AuditOutcome::Success));
+        let lines = lines(&metrics(), &stats);
         let code = line_with(&lines, "CodesVerified");
         assert_eq!([&code["CodesVerified"], &code["UnverifiedCodes"], &code["Country"]], [&json!(1), &json!(-1), &json!("US")]);
         assert_eq!(line_with(&lines, "VerifyResult")["Outcome"], "success");
@@ -366,11 +367,11 @@ mod tests {
 
     #[test]
     fn refusals_count_by_their_code_and_limit() {
-        let mut journal = journal(Vec::new());
-        journal.events.push((AuditEvent::Verify, AuditOutcome::Refused("invalid_code")));
-        journal.events.push((AuditEvent::Locked, AuditOutcome::Success));
-        journal.limit = Some(SendLimit::Phone);
-        let lines = lines(&metrics(), &journal);
+        let mut stats = stats(Vec::new());
+        stats.events.push((AuditEvent::Verify, AuditOutcome::Refused("invalid_code")));
+        stats.events.push((AuditEvent::Locked, AuditOutcome::Success));
+        stats.limit = Some(SendLimit::Phone);
+        let lines = lines(&metrics(), &stats);
         assert_eq!(line_with(&lines, "VerifyResult")["Outcome"], "invalid_code");
         assert_eq!(line_with(&lines, "Locked")["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));
         assert_eq!(line_with(&lines, "LimitHit")["Limit"], "phone");

@@ -1,0 +1,4 @@
+//! Text messages: what they say, in which alphabet, and what became of one that was handed over.
+
+pub mod delivery;
+pub mod text;
