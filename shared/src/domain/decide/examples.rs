@@ -1,9 +1,11 @@
 //! The state machine by example: one user, one story a test.
 
+use std::time::Duration;
+
 use rand::{SeedableRng, rngs::ChaCha12Rng};
 
 use super::*;
-use crate::domain::phone_number::tests::number;
+use crate::domain::{Pepper, SendWindow, UserId, phone_number::tests::number};
 
 const HOME: &str = "+14155551234";
 const WORK: &str = "+447400123456";

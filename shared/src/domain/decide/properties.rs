@@ -4,13 +4,14 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::LazyLock,
+    time::Duration,
 };
 
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::ChaCha12Rng};
 
 use super::*;
-use crate::domain::phone_number::tests::number;
+use crate::domain::{Code, Pepper, SendWindow, UserId, phone_number::tests::number};
 
 const USERS: [&str; 2] = ["alice", "bob"];
 static PHONES: LazyLock<[PhoneNumber; 3]> = LazyLock::new(|| ["+14155551234", "+14155551235", "+447400123456"].map(number));
