@@ -13,7 +13,10 @@ use super::{
     response::{self, Response},
 };
 use crate::{
-    domain::{PhoneNumberError, Policy, Refusal, decide::SendLimit, message::delivery::DeliveryReason, timestamp::secs_ceil},
+    domain::{
+        PhoneNumberError, Policy, Purpose, Refusal, message::delivery::DeliveryReason, sms::send_window::SendLimit,
+        timestamp::secs_ceil,
+    },
     use_cases::Failure,
 };
 
@@ -115,21 +118,24 @@ impl Problem {
             Refusal::RateLimited { limit, .. } => {
                 let (sends, window) = match limit {
                     SendLimit::Cooldown => (1, policy.sms_cooldown),
-                    SendLimit::User | SendLimit::Phone => (policy.sms_max_per_window, policy.sms_window),
+                    SendLimit::User | SendLimit::Number => (policy.sms_max_per_window, policy.sms_window),
                     SendLimit::Address => (policy.sms_max_per_ip, policy.sms_window),
+                    SendLimit::Refused => (policy.sms_max_refused, policy.sms_window),
                 };
                 Some(Quota { limit, sends, window })
             }
             Refusal::InvalidCode { .. }
             | Refusal::CodeExpired
+            | Refusal::CodeSuperseded { .. }
+            | Refusal::WrongPurpose { .. }
             | Refusal::VerificationRequired
             | Refusal::NoPendingVerification
             | Refusal::AlreadyEnabled
             | Refusal::NotEnabled
+            | Refusal::CountryNotAllowed
             | Refusal::TooManyAttempts
             | Refusal::Locked { .. }
-            | Refusal::FactorDisabled
-            | Refusal::BackupCodesDisabled => None,
+            | Refusal::FactorDisabled => None,
         };
         Self::Refused { refusal, quota }
     }
@@ -144,9 +150,14 @@ impl Problem {
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Refused { refusal, .. } => match refusal {
-                Refusal::InvalidCode { .. } | Refusal::CodeExpired => StatusCode::BAD_REQUEST,
-                Refusal::VerificationRequired | Refusal::FactorDisabled | Refusal::BackupCodesDisabled => StatusCode::FORBIDDEN,
-                Refusal::NoPendingVerification | Refusal::AlreadyEnabled | Refusal::NotEnabled => StatusCode::CONFLICT,
+                Refusal::InvalidCode { .. }
+                | Refusal::CodeExpired
+                | Refusal::CodeSuperseded { .. }
+                | Refusal::CountryNotAllowed => StatusCode::BAD_REQUEST,
+                Refusal::VerificationRequired | Refusal::FactorDisabled => StatusCode::FORBIDDEN,
+                Refusal::NoPendingVerification | Refusal::WrongPurpose { .. } | Refusal::AlreadyEnabled | Refusal::NotEnabled => {
+                    StatusCode::CONFLICT
+                }
                 Refusal::RateLimited { .. } | Refusal::TooManyAttempts | Refusal::Locked { .. } => StatusCode::TOO_MANY_REQUESTS,
             },
             Self::DeliveryFailed(_) => StatusCode::BAD_GATEWAY,
@@ -186,6 +197,8 @@ impl Problem {
             Self::Refused { refusal, .. } => match refusal {
                 Refusal::InvalidCode { .. } => "Wrong code",
                 Refusal::CodeExpired => "Code expired",
+                Refusal::CodeSuperseded { .. } => "Code superseded",
+                Refusal::WrongPurpose { .. } => "Wrong purpose",
                 Refusal::VerificationRequired => "Verification required",
                 Refusal::NoPendingVerification => "Nothing to verify",
                 Refusal::AlreadyEnabled => "Already enabled",
@@ -194,7 +207,7 @@ impl Problem {
                 Refusal::TooManyAttempts => "Too many attempts",
                 Refusal::Locked { .. } => "Locked",
                 Refusal::FactorDisabled => "Phone number disabled",
-                Refusal::BackupCodesDisabled => "Backup codes disabled",
+                Refusal::CountryNotAllowed => "Phone number not accepted",
             },
             Self::DeliveryFailed(_) => "Text message not delivered",
             Self::SmsNotConfigured => "Text messages not available",
@@ -215,10 +228,10 @@ impl Problem {
             Self::PhoneNumber(error) => match error {
                 PhoneNumberError::NotE164 => {
                     "Write the phone number in international format: +, the country calling code and the number, digits only, \
-                     such as +14155551234."
+                     such as +12015550123."
                 }
                 PhoneNumberError::NoSuchNumber => "There is no such phone number. Check it for typing errors.",
-                PhoneNumberError::CountryNotAllowed => "Phone numbers of this country are not accepted.",
+                PhoneNumberError::CountryNotAllowed => COUNTRY_NOT_ALLOWED,
                 PhoneNumberError::NoSms => "This phone number cannot receive text messages. Use a mobile number.",
             },
             Self::MissingCredentials => "Send an access token in the Authorization header: Bearer, a space, and the token.",
@@ -228,30 +241,51 @@ impl Problem {
             Self::PayloadTooLarge => "The body of a request may have at most 4096 bytes.",
             Self::UnsupportedMediaType => "Send the body as JSON, with the header Content-Type: application/json.",
             Self::Refused { refusal, .. } => match refusal {
-                Refusal::InvalidCode { attempts_remaining: 0 } => "The code is wrong. No attempts are left.",
-                Refusal::InvalidCode { attempts_remaining: 1 } => "The code is wrong. 1 attempt is left.",
-                Refusal::InvalidCode { attempts_remaining } => {
-                    return format!("The code is wrong. {attempts_remaining} attempts are left.");
+                Refusal::InvalidCode { attempts_remaining: None } => "The backup code is wrong. Check it for typing errors.",
+                Refusal::InvalidCode { attempts_remaining: Some(0) } => "The code is wrong. No attempts are left.",
+                Refusal::InvalidCode { attempts_remaining: Some(1) } => "The code is wrong. 1 attempt is left.",
+                Refusal::InvalidCode { attempts_remaining: Some(left) } => {
+                    return format!("The code is wrong. {left} attempts are left.");
                 }
                 Refusal::CodeExpired => "The code is too old. Ask for a new one.",
+                Refusal::CodeSuperseded { .. } => "A newer code was sent. Enter the one from the latest text message.",
+                Refusal::WrongPurpose { live } => {
+                    let purpose = purpose_in_words(*live);
+                    return format!("The code that was sent last is {purpose}. Ask for one for what you want to do.");
+                }
                 Refusal::VerificationRequired => {
                     "Confirm this change with a code: ask for one by text message to the active number, or use a backup code."
                 }
                 Refusal::NoPendingVerification => "No code is outstanding. Set up a phone number, or ask for a code, first.",
                 Refusal::AlreadyEnabled => "Two-factor authentication already uses this phone number.",
                 Refusal::NotEnabled => "Two-factor authentication is not turned on.",
-                Refusal::RateLimited { retry_after, .. } => {
-                    return format!("Too many text messages were asked for. Try again in {}.", in_words(*retry_after));
+                Refusal::CountryNotAllowed => COUNTRY_NOT_ALLOWED,
+                Refusal::RateLimited { limit, retry_after } => {
+                    let wait = in_words(*retry_after);
+                    return match limit {
+                        SendLimit::Cooldown => format!("You can ask for another text message in {wait}."),
+                        SendLimit::User => format!("You asked for as many text messages as you may. Try again in {wait}."),
+                        SendLimit::Number => {
+                            format!(
+                                "This number got as many text messages as it may. Try again in {wait}, or use another number."
+                            )
+                        }
+                        SendLimit::Address => format!("Too many numbers were set up from your network. Try again in {wait}."),
+                        SendLimit::Refused => {
+                            format!("Too many text messages could not be delivered. Check the number, and try again in {wait}.")
+                        }
+                    };
                 }
                 Refusal::TooManyAttempts => "This code was tried too often. Ask for a new one.",
-                Refusal::Locked { retry_after } => {
-                    return format!("Too many wrong codes were entered. Try again in {}.", in_words(*retry_after));
+                Refusal::Locked { retry_after, has_backup_codes } => {
+                    let wait = in_words(*retry_after);
+                    let way_out = if *has_backup_codes { " A backup code works now." } else { "" };
+                    return format!(
+                        "Too many wrong codes were entered. Codes sent by text message work again in {wait}.{way_out}"
+                    );
                 }
                 Refusal::FactorDisabled => {
                     "Too many wrong codes were entered. Set up the phone number again, with a backup code as proof."
-                }
-                Refusal::BackupCodesDisabled => {
-                    "Too many wrong backup codes were entered. Have new ones made, with a code sent by text message as proof."
                 }
             },
             Self::DeliveryFailed(reason) => match reason {
@@ -273,10 +307,43 @@ impl Problem {
         text.to_owned()
     }
 
+    /// Which of the situations of its code this is, for a client that acts or translates without reading `detail`.
+    const fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::PhoneNumber(error) => Some(match error {
+                PhoneNumberError::NotE164 => "format",
+                PhoneNumberError::NoSuchNumber => "no_such_number",
+                PhoneNumberError::CountryNotAllowed => "country",
+                PhoneNumberError::NoSms => "line_type",
+            }),
+            Self::Refused { refusal: Refusal::CountryNotAllowed, .. } => Some("country"),
+            Self::Refused { refusal: Refusal::RateLimited { limit, .. }, .. } => Some(limit.as_str()),
+            Self::DeliveryFailed(reason) => Some(reason.as_str()),
+            Self::MissingCredentials => Some("missing"),
+            Self::InvalidCredentials => Some("invalid"),
+            Self::InvalidRequest { .. }
+            | Self::NotFound
+            | Self::MethodNotAllowed { .. }
+            | Self::PayloadTooLarge
+            | Self::UnsupportedMediaType
+            | Self::Refused { .. }
+            | Self::SmsNotConfigured
+            | Self::Unavailable => None,
+        }
+    }
+
+    /// The purpose of the live code, where that is what the caller has to know.
+    const fn purpose(&self) -> Option<Purpose> {
+        match self {
+            Self::Refused { refusal: Refusal::CodeSuperseded { live } | Refusal::WrongPurpose { live }, .. } => Some(*live),
+            _ => None,
+        }
+    }
+
     /// How long to wait before trying again, if waiting helps.
     const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Refused { refusal: Refusal::RateLimited { retry_after, .. } | Refusal::Locked { retry_after }, .. } => {
+            Self::Refused { refusal: Refusal::RateLimited { retry_after, .. } | Refusal::Locked { retry_after, .. }, .. } => {
                 Some(*retry_after)
             }
             Self::SmsNotConfigured | Self::Unavailable => Some(UNAVAILABLE_RETRY_AFTER),
@@ -305,12 +372,13 @@ impl Problem {
             request_id,
             errors: if let Self::InvalidRequest { errors } = &self { Some(errors) } else { None },
             attempts_remaining: if let Self::Refused { refusal: Refusal::InvalidCode { attempts_remaining }, .. } = &self {
-                Some(*attempts_remaining)
+                *attempts_remaining
             } else {
                 None
             },
+            purpose: self.purpose().map(Purpose::as_str),
             retry_after: retry_after.filter(|_| self.status() == StatusCode::TOO_MANY_REQUESTS),
-            reason: if let Self::DeliveryFailed(reason) = &self { Some(reason.as_str()) } else { None },
+            reason: self.reason(),
         };
         let mut response = response::json(self.status(), "application/problem+json", &document, request_id);
         let headers = response.headers_mut();
@@ -361,9 +429,24 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts_remaining: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+}
+
+const COUNTRY_NOT_ALLOWED: &str = "Phone numbers of this country are not accepted.";
+
+/// What a code is for, as the end of a sentence.
+const fn purpose_in_words(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Enroll => "for turning on two-factor authentication",
+        Purpose::Replace => "for the new phone number",
+        Purpose::SignIn => "for signing in",
+        Purpose::Confirm => "for confirming a request",
+        Purpose::Change => "for changing the security settings",
+    }
 }
 
 /// A wait as a person says it, never too short.
@@ -410,6 +493,10 @@ mod tests {
             json!({"retry-after": "90", "ratelimit-policy": format!("\"{name}\";{policy}"),
                 "ratelimit": format!("\"{name}\";r=0;t=90")})
         };
+        let limit = |limit, name: &str, policy| {
+            let extras = json!({"retry_after": 90, "reason": name});
+            (limited(limit), 429, "rate_limited", extras, rate(name, policy))
+        };
         let errors = vec![FieldError { field: "code", detail: "This field is required." }];
         let soon = json!({"retry-after": "5"});
         for (problem, status, code, extras, headers) in [
@@ -420,23 +507,50 @@ mod tests {
                 json!({"errors": [{"field": "code", "detail": "This field is required."}]}),
                 json!({}),
             ),
-            (PhoneNumberError::NotE164.into(), 400, "invalid_phone_number", json!({}), json!({})),
-            (PhoneNumberError::NoSuchNumber.into(), 400, "invalid_phone_number", json!({}), json!({})),
-            (PhoneNumberError::CountryNotAllowed.into(), 400, "phone_number_not_allowed", json!({}), json!({})),
-            (PhoneNumberError::NoSms.into(), 400, "phone_number_not_allowed", json!({}), json!({})),
+            (PhoneNumberError::NotE164.into(), 400, "invalid_phone_number", json!({"reason": "format"}), json!({})),
+            (PhoneNumberError::NoSuchNumber.into(), 400, "invalid_phone_number", json!({"reason": "no_such_number"}), json!({})),
             (
-                refused(Refusal::InvalidCode { attempts_remaining: 4 }),
+                PhoneNumberError::CountryNotAllowed.into(),
+                400,
+                "phone_number_not_allowed",
+                json!({"reason": "country"}),
+                json!({}),
+            ),
+            (refused(Refusal::CountryNotAllowed), 400, "phone_number_not_allowed", json!({"reason": "country"}), json!({})),
+            (PhoneNumberError::NoSms.into(), 400, "phone_number_not_allowed", json!({"reason": "line_type"}), json!({})),
+            (
+                refused(Refusal::InvalidCode { attempts_remaining: Some(4) }),
                 400,
                 "invalid_code",
                 json!({"attempts_remaining": 4}),
                 json!({}),
             ),
+            (refused(Refusal::InvalidCode { attempts_remaining: None }), 400, "invalid_code", json!({}), json!({})),
             (refused(Refusal::CodeExpired), 400, "code_expired", json!({}), json!({})),
-            (Problem::MissingCredentials, 401, "unauthorized", json!({}), unauthorized("Bearer")),
-            (Problem::InvalidCredentials, 401, "unauthorized", json!({}), unauthorized("Bearer error=\"invalid_token\"")),
+            (
+                refused(Refusal::CodeSuperseded { live: Purpose::SignIn }),
+                400,
+                "code_superseded",
+                json!({"purpose": "sign_in"}),
+                json!({}),
+            ),
+            (
+                refused(Refusal::WrongPurpose { live: Purpose::Enroll }),
+                409,
+                "wrong_purpose",
+                json!({"purpose": "enroll"}),
+                json!({}),
+            ),
+            (Problem::MissingCredentials, 401, "unauthorized", json!({"reason": "missing"}), unauthorized("Bearer")),
+            (
+                Problem::InvalidCredentials,
+                401,
+                "unauthorized",
+                json!({"reason": "invalid"}),
+                unauthorized("Bearer error=\"invalid_token\""),
+            ),
             (refused(Refusal::VerificationRequired), 403, "verification_required", json!({}), json!({})),
             (refused(Refusal::FactorDisabled), 403, "factor_disabled", json!({}), json!({})),
-            (refused(Refusal::BackupCodesDisabled), 403, "factor_disabled", json!({}), json!({})),
             (Problem::NotFound, 404, "not_found", json!({}), json!({})),
             (Problem::MethodNotAllowed { allow: "POST".into() }, 405, "method_not_allowed", json!({}), json!({"allow": "POST"})),
             (refused(Refusal::NoPendingVerification), 409, "no_pending_verification", json!({}), json!({})),
@@ -444,13 +558,14 @@ mod tests {
             (refused(Refusal::NotEnabled), 409, "not_enabled", json!({}), json!({})),
             (Problem::PayloadTooLarge, 413, "payload_too_large", json!({}), json!({})),
             (Problem::UnsupportedMediaType, 415, "unsupported_media_type", json!({}), json!({})),
-            (limited(SendLimit::Cooldown), 429, "rate_limited", json!({"retry_after": 90}), rate("cooldown", "q=1;w=30")),
-            (limited(SendLimit::User), 429, "rate_limited", json!({"retry_after": 90}), rate("user", "q=5;w=3600")),
-            (limited(SendLimit::Phone), 429, "rate_limited", json!({"retry_after": 90}), rate("phone", "q=5;w=3600")),
-            (limited(SendLimit::Address), 429, "rate_limited", json!({"retry_after": 90}), rate("address", "q=20;w=3600")),
+            limit(SendLimit::Cooldown, "cooldown", "q=1;w=30"),
+            limit(SendLimit::User, "user", "q=5;w=3600"),
+            limit(SendLimit::Number, "number", "q=5;w=3600"),
+            limit(SendLimit::Address, "address", "q=20;w=3600"),
+            limit(SendLimit::Refused, "refused", "q=10;w=3600"),
             (refused(Refusal::TooManyAttempts), 429, "too_many_attempts", json!({}), json!({})),
             (
-                refused(Refusal::Locked { retry_after: FAR }),
+                refused(Refusal::Locked { retry_after: FAR, has_backup_codes: true }),
                 429,
                 "locked",
                 json!({"retry_after": 90}),
@@ -496,16 +611,28 @@ mod tests {
         ] {
             assert_eq!(in_words(Duration::from_millis(milliseconds)), words);
         }
-        let (headers, document) = answered(refused(Refusal::Locked { retry_after: Duration::ZERO }));
+        let (headers, document) = answered(refused(Refusal::Locked { retry_after: Duration::ZERO, has_backup_codes: false }));
         assert_eq!((&headers["retry-after"], &document["retry_after"]), (&json!("1"), &json!(1)), "zero would say: at once");
     }
 
     #[test]
     fn details_tell_a_person_what_to_do() {
         for (problem, detail) in [
-            (refused(Refusal::InvalidCode { attempts_remaining: 1 }), "The code is wrong. 1 attempt is left."),
-            (refused(Refusal::InvalidCode { attempts_remaining: 0 }), "The code is wrong. No attempts are left."),
-            (limited(SendLimit::User), "Too many text messages were asked for. Try again in 90 seconds."),
+            (refused(Refusal::InvalidCode { attempts_remaining: Some(1) }), "The code is wrong. 1 attempt is left."),
+            (refused(Refusal::InvalidCode { attempts_remaining: Some(0) }), "The code is wrong. No attempts are left."),
+            (limited(SendLimit::Cooldown), "You can ask for another text message in 90 seconds."),
+            (
+                refused(Refusal::Locked { retry_after: FAR, has_backup_codes: true }),
+                "Too many wrong codes were entered. Codes sent by text message work again in 90 seconds. A backup code works now.",
+            ),
+            (
+                refused(Refusal::Locked { retry_after: FAR, has_backup_codes: false }),
+                "Too many wrong codes were entered. Codes sent by text message work again in 90 seconds.",
+            ),
+            (
+                refused(Refusal::WrongPurpose { live: Purpose::SignIn }),
+                "The code that was sent last is for signing in. Ask for one for what you want to do.",
+            ),
             (Problem::MethodNotAllowed { allow: "POST, GET".into() }, "Use one of these methods here: POST, GET."),
         ] {
             assert_eq!(answered(problem).1["detail"], detail);

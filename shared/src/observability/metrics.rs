@@ -18,7 +18,7 @@ use metrique_writer_format_emf::Emf;
 use crate::{
     config::Vars,
     domain::{
-        AuditEvent, Country, Provider, Timestamp,
+        AuditKind, Country, Provider, Timestamp,
         message::delivery::{Attempt, DeliveryReason, FailureClass},
     },
     use_cases::RequestStats,
@@ -87,15 +87,16 @@ impl Metrics {
         lines.write(&[("Function", function)], Total::Without, &of_function)?;
 
         self.write_sends(stats, &mut lines)?;
-        for (event, outcome) in &stats.events {
-            match event {
+        for event in &stats.events {
+            let outcome = event.outcome.as_str();
+            match event.kind {
                 // A wrong code counts wherever it was handed in: a proof is judged like a code at verify.
-                AuditEvent::Verify | AuditEvent::Setup | AuditEvent::Replace | AuditEvent::Disable
-                    if *event == AuditEvent::Verify || outcome.as_str() == "invalid_code" =>
+                AuditKind::Verify | AuditKind::Setup | AuditKind::Replace | AuditKind::Disable
+                    if event.kind == AuditKind::Verify || outcome == "invalid_code" =>
                 {
-                    lines.write(&[("Outcome", outcome.as_str())], Total::Without, &[("VerifyResult", Measure::ONE)])?;
+                    lines.write(&[("Outcome", outcome)], Total::Without, &[("VerifyResult", Measure::ONE)])?;
                 }
-                AuditEvent::Locked => lines.write(&[], Total::Without, &[("Locked", Measure::ONE)])?,
+                AuditKind::Locked => lines.write(&[], Total::Without, &[("Locked", Measure::ONE)])?,
                 _ => {}
             }
         }
@@ -106,7 +107,8 @@ impl Metrics {
     }
 
     fn write_sends(&self, stats: &RequestStats, lines: &mut Lines<'_, impl Write>) -> io::Result<()> {
-        let country = stats.country.as_ref().map_or("unknown", Country::as_str);
+        let country = stats.country();
+        let country = country.as_ref().map_or("unknown", Country::as_str);
         for attempt in &stats.attempts {
             let dimensions = [("Country", country), ("Outcome", outcome(attempt)), ("Provider", attempt.provider.as_str())];
             lines.write(&dimensions, Total::Without, &[("SmsSent", Measure::ONE)])?;
@@ -126,7 +128,7 @@ impl Metrics {
         let mut by_country = Vec::new();
         if let Some(attempt) = sent {
             by_country.push(("CodesSent", Measure::ONE));
-            if let Some(cost) = stats.country.and_then(|country| (self.price)(country, attempt.provider)) {
+            if let Some(cost) = stats.country().and_then(|country| (self.price)(country, attempt.provider)) {
                 by_country.push(("EstimatedCostMicroUsd", Measure::Amount(cost)));
             }
         }

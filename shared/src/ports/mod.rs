@@ -15,7 +15,8 @@ use crate::domain::Timestamp;
 
 pub use sms::{Channel, SmsSender};
 pub use store::{
-    AuditRecord, Commit, CommitError, LoadRequest, Origin, SlotChange, Snapshot, Store, StoreUnavailable, Version, WindowSubject,
+    AuditEntry, AuditRecord, Commit, CommitError, LoadRequest, Origin, SlotChange, Snapshot, Store, StoreUnavailable, Version,
+    WindowSubject,
 };
 pub use token_keys::{KeysUnavailable, SignatureAlgorithm, VerificationKey, VerificationKeys};
 
@@ -50,6 +51,12 @@ impl Deadline {
     /// How much time is left; zero once it is over.
     pub fn remaining(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
+    }
+
+    /// A deadline before this one, so that time is left to do something about what was not done by then.
+    #[must_use]
+    pub fn earlier_by(self, time: Duration) -> Self {
+        Self(self.0.checked_sub(time).unwrap_or(self.0))
     }
 
     /// The instant itself, on the monotonic clock.

@@ -5,5 +5,4 @@ mod records;
 mod store;
 pub mod table;
 
-pub use records::AuditEntry;
 pub use store::{DynamoStore, client};

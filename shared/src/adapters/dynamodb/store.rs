@@ -15,14 +15,17 @@ use rand::{TryRng, rngs::SysRng};
 use super::{
     keys::{AUDIT_PREFIX, Key, PK, SK, TTL, user_partition},
     records::{
-        AccountRecord, AuditEntry, Item, RecordError, SCHEMA, SCHEMA_ATTRIBUTE, VERSION_ATTRIBUTE, WindowRecord, lease_attribute,
-        moment, number, window_ttl,
+        AccountRecord, Item, RecordError, SCHEMA_ATTRIBUTE, VERSION_ATTRIBUTE, WINDOW_SCHEMA, WindowRecord, moment, number,
+        read_audit_entry, slot_attribute, window_ttl,
     },
 };
 use crate::{
     adapters::aws::retries,
     domain::{Account, Pepper, SendWindow, Slot, Timestamp, UserId},
-    ports::{AuditRecord, Commit, CommitError, LoadRequest, SlotChange, Snapshot, Store, StoreUnavailable, Version},
+    ports::{
+        AuditEntry, AuditRecord, Commit, CommitError, Deadline, LoadRequest, SlotChange, Snapshot, Store, StoreUnavailable,
+        Version,
+    },
 };
 
 /// How often keys that DynamoDB left unprocessed are asked for in all, and the first wait between two times; it doubles.
@@ -56,45 +59,8 @@ impl DynamoStore {
         Self { client, table: table_name, pepper }
     }
 
-    /// The latest entries of a user's audit trail, at most `limit` of them, newest last.
-    ///
-    /// # Errors
-    /// When DynamoDB fails, or an entry cannot be read.
-    pub async fn audit_trail(&self, user: &UserId, limit: usize) -> Result<Vec<AuditEntry>, StoreUnavailable> {
-        let mut entries = Vec::new();
-        let mut next_page = None;
-        while entries.len() < limit {
-            let left = limit - entries.len();
-            let page = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression("#pk = :user AND begins_with(#sk, :audit)")
-                .expression_attribute_names("#pk", PK)
-                .expression_attribute_names("#sk", SK)
-                .expression_attribute_values(":user", AttributeValue::S(user_partition(user)))
-                .expression_attribute_values(":audit", AttributeValue::S(AUDIT_PREFIX.to_owned()))
-                .consistent_read(true)
-                .scan_index_forward(false)
-                .limit(i32::try_from(left).unwrap_or(i32::MAX))
-                .set_exclusive_start_key(next_page)
-                .send()
-                .await
-                .map_err(|error| unavailable("Query", &error))?;
-            for item in page.items.unwrap_or_default() {
-                entries.push(AuditEntry::from_item(item).map_err(|error| unreadable("audit record", error))?);
-            }
-            next_page = page.last_evaluated_key;
-            if next_page.is_none() {
-                break;
-            }
-        }
-        entries.reverse();
-        Ok(entries)
-    }
-
-    /// Reads the items with these keys, strongly consistent: by the partition key, which differs for all that is read at once.
-    async fn read(&self, keys: impl Iterator<Item = &Key>) -> Result<HashMap<String, Item>, StoreUnavailable> {
+    /// Reads the items with these keys, strongly consistent.
+    async fn read(&self, keys: impl Iterator<Item = &Key>) -> Result<HashMap<Key, Item>, StoreUnavailable> {
         let wanted = keys
             .fold(KeysAndAttributes::builder().consistent_read(true), |wanted, key| wanted.keys(key.attributes()))
             .build()
@@ -108,8 +74,8 @@ impl DynamoStore {
             let output = self.client.batch_get_item().set_request_items(Some(wanted)).send().await;
             let output = output.map_err(|error| unavailable("BatchGetItem", &error))?;
             for item in output.responses.into_iter().flat_map(HashMap::into_values).flatten() {
-                if let Some(Ok(pk)) = item.get(PK).map(AttributeValue::as_s) {
-                    found.insert(pk.clone(), item);
+                if let Some(key) = Key::of(&item) {
+                    found.insert(key, item);
                 }
             }
             wanted = output.unprocessed_keys.unwrap_or_default();
@@ -138,7 +104,7 @@ impl DynamoStore {
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(|error| {
                     let StoreUnavailable = unbuildable(&error);
-                    CommitError::Unavailable
+                    CommitError::Unknown
                 })?;
             if items.is_empty() {
                 return Ok(());
@@ -204,27 +170,60 @@ impl DynamoStore {
 }
 
 impl Store for DynamoStore {
-    async fn load(&self, request: LoadRequest<'_>) -> Result<Snapshot, StoreUnavailable> {
+    async fn load(&self, request: LoadRequest<'_>, _: Deadline) -> Result<Snapshot, StoreUnavailable> {
         let account = Key::account(request.user);
-        let phone_window = request.phone.map(|phone| Key::phone_window(&self.pepper, phone));
+        let number_window = request.number.map(|(phone, kind)| Key::number_window(&self.pepper, phone, kind));
         let address_window = request.address.map(|address| Key::address_window(&self.pepper, address));
-        let mut found = self.read(iter::once(&account).chain(&phone_window).chain(&address_window)).await?;
+        let mut found = self.read(iter::once(&account).chain(&number_window).chain(&address_window)).await?;
 
-        let (account, version) = match found.remove(&account.pk).map(AccountRecord::try_from).transpose() {
+        let (account, version) = match found.remove(&account).map(AccountRecord::try_from).transpose() {
             Ok(None) => (Account::default(), None),
             Ok(Some(AccountRecord { account, version })) => (account, Some(version)),
             Err(error) => return Err(unreadable("account", error)),
         };
-        let mut window = |key: Option<Key>| match key.map(|key| found.remove(&key.pk).map(WindowRecord::try_from).transpose()) {
+        let mut window = |key: Option<Key>| match key.map(|key| found.remove(&key).map(WindowRecord::try_from).transpose()) {
             None => Ok(None),
-            Some(Ok(record)) => Ok(Some(record.map_or_else(SendWindow::default, |WindowRecord(slots)| slots))),
+            Some(Ok(record)) => Ok(Some(record.map_or_else(SendWindow::default, |WindowRecord(window)| window))),
             Some(Err(error)) => Err(unreadable("window", error)),
         };
-        Ok(Snapshot { account, version, phone_window: window(phone_window)?, address_window: window(address_window)? })
+        Ok(Snapshot { account, version, number_window: window(number_window)?, address_window: window(address_window)? })
     }
 
-    /// An account that stays as it is is not compared with what was read: what was refused was refused rightly when it was read.
-    async fn commit(&self, commit: &Commit) -> Result<(), CommitError> {
+    async fn audit_trail(&self, user: &UserId, limit: usize) -> Result<Vec<AuditEntry>, StoreUnavailable> {
+        let mut entries = Vec::new();
+        let mut next_page = None;
+        while entries.len() < limit {
+            let left = limit - entries.len();
+            let page = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("#pk = :user AND begins_with(#sk, :audit)")
+                .expression_attribute_names("#pk", PK)
+                .expression_attribute_names("#sk", SK)
+                .expression_attribute_values(":user", AttributeValue::S(user_partition(user)))
+                .expression_attribute_values(":audit", AttributeValue::S(AUDIT_PREFIX.to_owned()))
+                .consistent_read(true)
+                .scan_index_forward(false)
+                .limit(i32::try_from(left).unwrap_or(i32::MAX))
+                .set_exclusive_start_key(next_page)
+                .send()
+                .await
+                .map_err(|error| unavailable("Query", &error))?;
+            for item in page.items.unwrap_or_default() {
+                entries.push(read_audit_entry(item).map_err(|error| unreadable("audit record", error))?);
+            }
+            next_page = page.last_evaluated_key;
+            if next_page.is_none() {
+                break;
+            }
+        }
+        entries.reverse();
+        Ok(entries)
+    }
+
+    /// An account that stays as it is needs no version check.
+    async fn commit(&self, commit: &Commit, _: Deadline) -> Result<(), CommitError> {
         let windows = self.window_updates(commit);
         match (&commit.account, windows.as_slice(), commit.audit.as_slice()) {
             (None, [], [record]) => self.put_record(record).await,
@@ -248,7 +247,7 @@ impl WindowUpdate {
         for (n, slot) in self.take.iter().enumerate() {
             let free_since = i128::from(slot.taken_at.as_millis()) - i128::try_from(window.as_millis()).unwrap_or(i128::MAX);
             update = update
-                .expression_attribute_names(format!("#take{n}"), lease_attribute(slot.index))
+                .expression_attribute_names(format!("#take{n}"), slot_attribute(slot.index))
                 .expression_attribute_values(format!(":take{n}"), moment(slot.taken_at))
                 .expression_attribute_values(format!(":free{n}"), number(free_since));
             set.push(format!("#take{n} = :take{n}"));
@@ -257,7 +256,7 @@ impl WindowUpdate {
         if let Some(latest) = self.take.iter().map(|slot| slot.taken_at).max() {
             update = update
                 .expression_attribute_names("#schema", SCHEMA_ATTRIBUTE)
-                .expression_attribute_values(":schema", number(SCHEMA))
+                .expression_attribute_values(":schema", number(WINDOW_SCHEMA))
                 .expression_attribute_names("#ttl", TTL)
                 .expression_attribute_values(":ttl", window_ttl(latest, window));
             set.push("#schema = :schema, #ttl = :ttl".to_owned());
@@ -265,7 +264,7 @@ impl WindowUpdate {
         }
         for (n, slot) in self.give_back.iter().enumerate() {
             update = update
-                .expression_attribute_names(format!("#back{n}"), lease_attribute(slot.index))
+                .expression_attribute_names(format!("#back{n}"), slot_attribute(slot.index))
                 .expression_attribute_values(format!(":back{n}"), moment(slot.taken_at));
             remove.push(format!("#back{n}"));
             conditions.push(format!("#back{n} = :back{n}"));
@@ -336,7 +335,7 @@ fn fresh_token() -> Result<String, CommitError> {
     let mut random = [0; 16];
     SysRng.try_fill_bytes(&mut random).map_err(|error| {
         tracing::error!(%error, "the operating system gives no randomness");
-        CommitError::Unavailable
+        CommitError::Unknown
     })?;
     Ok(format!("{:032x}", u128::from_be_bytes(random)))
 }
@@ -366,7 +365,7 @@ where
     SdkError<E>: RequestId,
 {
     let StoreUnavailable = unavailable(operation, error);
-    CommitError::Unavailable
+    CommitError::Unknown
 }
 
 fn unreadable(what: &'static str, error: RecordError) -> StoreUnavailable {

@@ -11,9 +11,12 @@ use crate::{
     config::{SmsConfig, sms::ProviderConfig},
     domain::{
         FailureClass, Provider, TextMessage, Timestamp,
-        message::delivery::{Attempt, Delivery, NextStep},
+        message::{
+            delivery::{Attempt, Delivery, NextStep},
+            route::Routes,
+        },
     },
-    ports::{Channel, Clock, SmsSender},
+    ports::{Channel, Clock, Deadline, SmsSender},
 };
 
 /// How long a provider is passed over after it refused for a reason of its own.
@@ -141,13 +144,16 @@ impl<C: Clock> Failover<C> {
 impl<C: Clock> SmsSender for Failover<C> {
     fn channel(&self) -> Channel {
         match self.candidates().first() {
-            Some(route) => Channel::Sms(route.config.provider()),
+            Some(_) => {
+                let order = self.candidates().iter().map(|route| route.config.provider()).collect();
+                Channel::Sms(Routes::new(order, std::collections::BTreeSet::new()))
+            }
             None if self.settings.development => Channel::Answer,
             None => Channel::Missing,
         }
     }
 
-    async fn send(&self, message: &TextMessage) -> Delivery {
+    async fn send(&self, message: &TextMessage, _: &[Provider], _: Deadline) -> Delivery {
         let started = Instant::now();
         let left = || self.settings.deadline.saturating_sub(started.elapsed());
         let mut delivery = Delivery::default();

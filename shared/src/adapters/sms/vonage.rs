@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     config::sms::VonageConfig,
-    domain::{FailureClass, Provider, TextMessage, message::delivery::Failure, message::text::gsm7_septets},
+    domain::{
+        FailureClass, Provider, TextMessage,
+        message::{delivery::Failure, gsm7::gsm7_septets},
+    },
 };
 
 /// Milliseconds that Vonage may keep a message in its queue.

@@ -1,47 +1,70 @@
-//! What can be asked of an account, and what may come of it.
+//! What can be asked of an account, what a decision is made on, and what may come of it.
 
 use std::time::Duration;
 
+use super::refusal::Refusal;
 use crate::domain::{
-    Account, AuditEvent, AuditOutcome, BackupCode, ChallengeId, Code, Pepper, PhoneNumber, Policy, Proof, Purpose, SendWindow,
-    Slot, Timestamp, UserId, message::text::NotificationKind,
+    account::Account,
+    audit::{AuditEvent, Method},
+    backup_code::BackupCode,
+    digest::Pepper,
+    message::{
+        delivery::{Attempt, DeliveryReason, Provider},
+        notification::NotificationKind,
+        route::Routes,
+    },
+    phone_number::{AllowedCountries, PhoneNumber},
+    policy::Policy,
+    sms::{
+        challenge::{ChallengeId, Purpose},
+        code::{Code, Proof},
+        send_window::{SendWindow, Slot, WindowKind},
+    },
+    timestamp::Timestamp,
+    user_id::UserId,
 };
 
-/// What a caller, or the service itself, asks for.
+/// What a caller, an operator or the service itself asks for.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Enroll this number, or put it in the place of the active one, which takes a proof.
     Setup {
         /// The new number.
         phone: PhoneNumber,
-        /// That the active factor is the caller's.
+        /// A code of purpose `change`, or a backup code.
         proof: Option<Proof>,
     },
-    /// Send a code: to the active number, or to the pending one if there is no active one or if `pending` asks for it.
+    /// Send a code.
     Send {
-        /// Whether the pending number is meant even though there is an active one.
-        pending: bool,
+        /// What for; `None` for the usual one.
+        purpose: Option<Purpose>,
     },
     /// Judge a code.
     Verify {
         /// The code.
         proof: Proof,
-        /// Whether to replace the backup codes too.
+        /// What the caller means to do; `None` for the usual one.
+        purpose: Option<Purpose>,
+        /// Whether to replace the backup codes too, which is a change of the factor.
         regenerate_backup_codes: bool,
     },
     /// Turn 2FA off, which takes a proof, or drop an enrollment that was never verified.
     Disable {
-        /// That the active factor is the caller's.
+        /// A code of purpose `change`, or a backup code.
         proof: Option<Proof>,
     },
-    /// The providers refused the code of this challenge for certain: give the send back (S12).
+    /// The code of this challenge was not sent, for certain: give the send back (S12).
     GiveBack {
         /// The challenge whose code was not sent.
         challenge: ChallengeId,
         /// Where it was not sent to.
         phone: PhoneNumber,
+        /// Why.
+        reason: DeliveryReason,
+        /// Who was asked, and what each answered.
+        attempts: Vec<Attempt>,
     },
-    /// An operator lifts the locks and starts the counts of failures anew. A disabled factor stays disabled.
+    /// An operator lifts the lock and starts the counts of wrong codes anew. A disabled number stays disabled.
     Unlock,
     /// An operator removes the factor and whatever is pending, for a user who has neither phone nor backup codes.
     Reset,
@@ -63,16 +86,31 @@ impl Command {
 pub struct Context<'a> {
     /// The limits.
     pub policy: &'a Policy,
+    /// Where codes may be sent.
+    pub allowed_countries: &'a AllowedCountries,
     /// The key of the digests.
     pub pepper: &'a Pepper,
     /// Whose account it is.
     pub user: &'a UserId,
     /// The time.
     pub now: Timestamp,
-    /// A number and its window; `None` if none was read. Counts only if the code would go to that number.
-    pub phone_window: Option<(&'a PhoneNumber, &'a SendWindow)>,
+    /// Who may be asked to send; none in development without a provider.
+    pub routes: &'a Routes,
+    /// The window of a number that was read; it counts only if the code would go to that number and take a slot there.
+    pub number_window: Option<NumberWindow<'a>>,
     /// The window of the source address; `None` if none counts.
     pub address_window: Option<&'a SendWindow>,
+}
+
+/// A window of a phone number, as it was read.
+#[derive(Clone, Copy, Debug)]
+pub struct NumberWindow<'a> {
+    /// Whose window.
+    pub phone: &'a PhoneNumber,
+    /// Which of the two.
+    pub kind: WindowKind,
+    /// The window.
+    pub window: &'a SendWindow,
 }
 
 /// A granted command: what the caller gets to see.
@@ -80,17 +118,21 @@ pub struct Context<'a> {
 pub enum Answer {
     /// A code is on its way.
     CodeSent {
+        /// What it is for.
+        purpose: Purpose,
         /// To this number.
         phone: PhoneNumber,
         /// How long the code lives.
         expires_in: Duration,
         /// How long until the next one may be asked for.
         resend_in: Duration,
-        /// How many sends are left in the window, as far as is known.
+        /// How many sends are left in the user's window.
         sends_remaining: u16,
     },
     /// A number is active now. The backup codes are shown here and never again.
-    Enabled {
+    Bound {
+        /// `enroll` or `replace`.
+        purpose: Purpose,
         /// The number.
         phone: PhoneNumber,
         /// The fresh backup codes.
@@ -98,8 +140,10 @@ pub enum Answer {
     },
     /// The code was right.
     Confirmed {
-        /// Which kind of code it was.
-        method: Method,
+        /// What it was for.
+        purpose: Purpose,
+        /// What there is to tell the user about it.
+        accepted: Accepted,
         /// How many backup codes are left.
         backup_codes_remaining: usize,
         /// The fresh backup codes, if they were asked for.
@@ -111,94 +155,15 @@ pub enum Answer {
     Done,
 }
 
-/// The kind of code that was right.
+/// A code that was right, and what went before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// An SMS code.
-    Sms,
-    /// A backup code.
-    BackupCode,
-}
-
-/// Which limit a send ran into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SendLimit {
-    /// The least time between two sends to a user.
-    Cooldown,
-    /// The user's window.
-    User,
-    /// The phone number's window.
-    Phone,
-    /// The source address's window.
-    Address,
-}
-
-impl SendLimit {
-    /// The limit's name in `RateLimit` headers, logs and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Cooldown => "cooldown",
-            Self::User => "user",
-            Self::Phone => "phone",
-            Self::Address => "address",
-        }
-    }
-}
-
-/// A command that was not granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// The code was judged, and wrong.
-    InvalidCode {
-        /// Wrong guesses left before nothing is judged any more.
-        attempts_remaining: u32,
-    },
-    /// The outstanding code is too old.
-    CodeExpired,
-    /// The change takes a proof.
-    VerificationRequired,
-    /// There is nothing to send, or nothing to verify.
-    NoPendingVerification,
-    /// The number is the active one already.
-    AlreadyEnabled,
-    /// There is nothing to turn off.
-    NotEnabled,
-    /// A send limit is reached.
-    RateLimited {
-        /// Which one: the one that lasts longest.
-        limit: SendLimit,
-        /// How long it lasts.
-        retry_after: Duration,
-    },
-    /// This code's guesses are used up.
-    TooManyAttempts,
-    /// The account's guesses are used up for now.
-    Locked {
-        /// For how long.
-        retry_after: Duration,
-    },
-    /// The account's guesses are used up for good: the number must be bound anew with a backup code.
-    FactorDisabled,
-    /// The same of backup codes: an SMS code must have a new set of them made.
-    BackupCodesDisabled,
-}
-
-impl Refusal {
-    /// The refusal's stable name: the `code` of the problem document, and the outcome in the audit trail.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::InvalidCode { .. } => "invalid_code",
-            Self::CodeExpired => "code_expired",
-            Self::VerificationRequired => "verification_required",
-            Self::NoPendingVerification => "no_pending_verification",
-            Self::AlreadyEnabled => "already_enabled",
-            Self::NotEnabled => "not_enabled",
-            Self::RateLimited { .. } => "rate_limited",
-            Self::TooManyAttempts => "too_many_attempts",
-            Self::Locked { .. } => "locked",
-            Self::FactorDisabled | Self::BackupCodesDisabled => "factor_disabled",
-        }
-    }
+pub struct Accepted {
+    /// Which kind of code it was.
+    pub method: Method,
+    /// Wrong codes of both kinds since the last right one of either (S8).
+    pub failed_attempts: u32,
+    /// When the last of them was handed in; `None` where there are none.
+    pub last_failed_at: Option<Timestamp>,
 }
 
 /// A code to be sent once the decision is stored.
@@ -214,24 +179,30 @@ pub struct OutgoingCode {
     pub code: Code,
     /// How long it lives.
     pub valid_for: Duration,
+    /// Who is asked to send it, in this order.
+    pub order: Vec<Provider>,
 }
 
-/// Somebody to be told of a change once the decision is stored (S18).
+/// Somebody to be told of something once the decision is stored (S18).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
-    /// The number that is active no more.
+    /// The number that is or was active.
     pub to: PhoneNumber,
-    /// What changed.
+    /// What happened.
     pub kind: NotificationKind,
+    /// Who is asked to send it, in this order.
+    pub order: Vec<Provider>,
 }
 
-/// SendWindow to be taken, or given back, together with the decision.
+/// Slots to be taken, or given back, together with the decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReservedSlots {
     /// The number whose window it is.
     pub phone: PhoneNumber,
+    /// Which of its windows.
+    pub window: WindowKind,
     /// The slot of that window.
-    pub phone_slot: Slot,
+    pub slot: Slot,
     /// The slot of the source address's window, if that counts.
     pub address_slot: Option<Slot>,
 }
@@ -243,25 +214,22 @@ pub struct Decision {
     pub outcome: Result<Answer, Refusal>,
     /// The account as it shall be; `None` if it stays as it is.
     pub account: Option<Account>,
-    /// SendWindow to take.
+    /// Slots to take.
     pub take: Option<ReservedSlots>,
-    /// SendWindow to give back.
+    /// Slots to give back.
     pub give_back: Option<ReservedSlots>,
     /// The code to send.
     pub code: Option<OutgoingCode>,
     /// Whom to tell.
     pub notification: Option<Notification>,
-    /// What happened, for the audit trail.
-    pub events: Vec<Happened>,
+    /// What happened: the command itself first.
+    pub events: Vec<AuditEvent>,
 }
 
-/// Something for the audit trail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Happened {
-    /// What happened.
-    pub event: AuditEvent,
-    /// How it ended.
-    pub outcome: AuditOutcome,
-    /// The number it was about.
-    pub phone: Option<PhoneNumber>,
+impl Decision {
+    /// Whether there is anything to store. A refusal that judged nothing and changed nothing is for the log alone (S24), so that
+    /// nobody can fill the table with refusals.
+    pub fn is_stored(&self) -> bool {
+        self.outcome.is_ok() || self.account.is_some()
+    }
 }

@@ -3,6 +3,7 @@
 
 pub mod command;
 mod judge;
+pub mod refusal;
 mod send;
 
 #[cfg(test)]
@@ -12,206 +13,248 @@ mod properties;
 
 use rand::CryptoRng;
 
-pub use command::{
-    Answer, Command, Context, Decision, Happened, Method, Notification, OutgoingCode, Refusal, ReservedSlots, SendLimit,
-};
+pub use command::{Accepted, Answer, Command, Context, Decision, Notification, NumberWindow, OutgoingCode, ReservedSlots};
+pub use refusal::Refusal;
 
 use super::{
-    Account, AuditEvent, AuditOutcome, BackupCode, BackupCodes, ChallengeId, FailedAttempts, Pending, PhoneNumber, Policy, Proof,
-    Purpose, Slot, SmsFactor, Timestamp,
-    account::{ActivePhone, MAX_NOTIFICATIONS},
-    message::text::NotificationKind,
+    account::Account,
+    audit::{AuditDetails, AuditEvent, AuditKind, AuditOutcome, Method},
+    backup_code::{BackupCode, BackupCodes},
+    message::{
+        delivery::{Attempt, DeliveryReason},
+        notification::NotificationKind,
+    },
+    phone_number::PhoneNumber,
+    policy::Policy,
+    sms::{
+        challenge::{ChallengeId, Purpose},
+        code::Proof,
+        factor::{ActivePhone, FactorState, PendingPhone},
+        lockout::FailedAttempts,
+        send_window::{Allowance, SendState, Slot},
+    },
+    timestamp::Timestamp,
 };
-use judge::Use;
 
 /// Decides `command` on `account`.
 ///
 /// The account may hold what has lapsed; the decision looks at the clock itself (S2).
 pub fn decide(account: Account, command: &Command, context: &Context<'_>, rng: &mut dyn CryptoRng) -> Decision {
-    let account = account.at(context.policy, context.now);
-    let mut step = Step {
-        context,
-        rng,
-        account: account.clone(),
-        take: None,
-        give_back: None,
-        code: None,
-        notification: None,
-        about: None,
-        events: Vec::new(),
+    let before = account.at(context.policy, context.now);
+    let mut draft = Draft::new(before.clone(), context, rng);
+    let kind = match command {
+        Command::Setup { .. } if before.has_factor() => AuditKind::Replace,
+        Command::Setup { .. } => AuditKind::Setup,
+        Command::Send { .. } => AuditKind::Send,
+        Command::Verify { .. } => AuditKind::Verify,
+        Command::Disable { .. } => AuditKind::Disable,
+        Command::GiveBack { .. } => AuditKind::Delivery,
+        Command::Unlock => AuditKind::OperatorUnlock,
+        Command::Reset => AuditKind::OperatorReset,
     };
-    let (event, outcome) = match command {
-        Command::Setup { phone, proof } => {
-            let event = if account.sms == SmsFactor::Off { AuditEvent::Setup } else { AuditEvent::Replace };
-            (event, step.setup(phone, proof.as_ref()))
-        }
-        Command::Send { pending } => (AuditEvent::Send, step.send(*pending)),
-        Command::Verify { proof, regenerate_backup_codes } => (AuditEvent::Verify, step.verify(proof, *regenerate_backup_codes)),
-        Command::Disable { proof } => (AuditEvent::Disable, step.disable(proof.as_ref())),
-        Command::GiveBack { challenge, phone } => (AuditEvent::Delivery, Ok(step.give_back(*challenge, phone))),
-        Command::Unlock => (AuditEvent::OperatorUnlock, Ok(step.unlock())),
-        Command::Reset => (AuditEvent::OperatorReset, step.reset()),
+    let outcome = match command {
+        Command::Setup { phone, proof } => draft.setup(phone, proof.as_ref()),
+        Command::Send { purpose } => draft.send(*purpose),
+        Command::Verify { proof, purpose, regenerate_backup_codes } => draft.verify(proof, *purpose, *regenerate_backup_codes),
+        Command::Disable { proof } => draft.disable(proof.as_ref()),
+        Command::GiveBack { challenge, phone, reason, attempts } => Ok(draft.give_back(*challenge, phone, *reason, attempts)),
+        Command::Unlock => Ok(draft.unlock()),
+        Command::Reset => draft.reset(),
     };
-    let ended = match (&outcome, command) {
-        (Ok(_), Command::GiveBack { .. }) => AuditOutcome::Refused("sms_delivery_failed"),
-        (Ok(_), _) => AuditOutcome::Success,
-        (Err(refusal), _) => AuditOutcome::Refused(refusal.code()),
-    };
-    step.events.insert(0, Happened { event, outcome: ended, phone: step.about });
-    Decision {
-        outcome,
-        account: (step.account != account).then_some(step.account),
-        take: step.take,
-        give_back: step.give_back,
-        code: step.code,
-        notification: step.notification,
-        events: step.events,
-    }
+    draft.finish(kind, outcome, &before)
 }
 
-/// One decision in the making.
-struct Step<'a> {
+/// One decision in the making: the account as it would be, and what would come of it.
+struct Draft<'a> {
     context: &'a Context<'a>,
     rng: &'a mut dyn CryptoRng,
     account: Account,
+    effects: Effects,
+    /// What the trail says of the command itself.
+    subject: Subject,
+}
+
+/// What a decision has done, apart from changing the account.
+#[derive(Default)]
+struct Effects {
     take: Option<ReservedSlots>,
     give_back: Option<ReservedSlots>,
     code: Option<OutgoingCode>,
     notification: Option<Notification>,
-    /// The number that the command turned out to be about.
-    about: Option<PhoneNumber>,
-    events: Vec<Happened>,
+    events: Vec<AuditEvent>,
 }
 
-impl<'a> Step<'a> {
-    fn setup(&mut self, phone: &PhoneNumber, proof: Option<&Proof>) -> Result<Answer, Refusal> {
-        self.about = Some(phone.clone());
-        let (purpose, proof) = match (&self.account.sms, proof) {
-            (SmsFactor::Off, _) => (Purpose::Enroll, None),
-            (SmsFactor::On(active), _) if active.phone == *phone => return Err(Refusal::AlreadyEnabled),
-            (SmsFactor::On(_) | SmsFactor::Disabled(_), None) => return Err(Refusal::VerificationRequired),
-            (SmsFactor::On(_) | SmsFactor::Disabled(_), Some(proof)) => (Purpose::Replace, Some(proof)),
+/// What the trail says of a command: the number that it was about, and more.
+#[derive(Default)]
+struct Subject {
+    phone: Option<PhoneNumber>,
+    details: AuditDetails,
+    /// How a granted command ended, where that is not simply success.
+    ended: Option<AuditOutcome>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(account: Account, context: &'a Context<'a>, rng: &'a mut dyn CryptoRng) -> Self {
+        Self { context, rng, account, effects: Effects::default(), subject: Subject::default() }
+    }
+
+    /// The decision. Of what a refused command had in mind nothing stays but the count of a wrong code: a right proof that does not
+    /// lead anywhere is not spent.
+    fn finish(self, kind: AuditKind, outcome: Result<Answer, Refusal>, before: &Account) -> Decision {
+        let Self { account, effects, subject, .. } = self;
+        let Effects { take, give_back, code, notification, events: consequences } = match outcome {
+            Ok(_) | Err(Refusal::InvalidCode { .. }) => effects,
+            Err(_) => Effects::default(),
         };
-        // The limits come before the proof: a proof that could not be used is not spent, and a wrong one is not judged.
-        let slot = self.find_slot(phone)?;
-        if let Some(proof) = proof {
-            self.confirm_change(proof)?;
-            // Judging was about the old number; what follows is about the new one again.
-            self.about = Some(phone.clone());
+        let counts = matches!(outcome, Ok(_) | Err(Refusal::InvalidCode { .. }));
+        let ended = match outcome {
+            Ok(_) => subject.ended.unwrap_or(AuditOutcome::Success),
+            Err(refusal) => AuditOutcome::Refused(refusal),
+        };
+        let itself = AuditEvent { kind, outcome: ended, phone: subject.phone, details: subject.details };
+        Decision {
+            outcome,
+            account: (counts && account != *before).then_some(account),
+            take,
+            give_back,
+            code,
+            notification,
+            events: std::iter::once(itself).chain(consequences).collect(),
         }
-        self.account.pending = Some(Pending { phone: phone.clone(), expires_at: self.now().plus(self.policy().pending_ttl) });
-        self.happened(AuditEvent::Send);
-        Ok(self.send_code(purpose, phone.clone(), &slot))
     }
 
-    fn send(&mut self, to_pending: bool) -> Result<Answer, Refusal> {
-        let pending = self.account.pending.as_ref().map(|pending| pending.phone.clone());
-        let (purpose, phone) = match &self.account.sms {
-            SmsFactor::Off => (Purpose::Enroll, pending.ok_or(Refusal::NoPendingVerification)?),
-            SmsFactor::On(_) if to_pending => (Purpose::Replace, pending.ok_or(Refusal::NoPendingVerification)?),
-            SmsFactor::On(active) => (Purpose::SignIn, active.phone.clone()),
-            // A code to the disabled number could never be accepted, so only the number that waits to be bound can be meant.
-            SmsFactor::Disabled(_) => (Purpose::Replace, pending.ok_or(Refusal::FactorDisabled)?),
+    fn setup(&mut self, phone: &PhoneNumber, proof: Option<&Proof>) -> Result<Answer, Refusal> {
+        let (purpose, allowance) = match &self.account.sms.state {
+            FactorState::Off => (Purpose::Enroll, Allowance::User),
+            FactorState::On(_) | FactorState::Disabled(_) => {
+                let accepted = self.judge(proof.ok_or(Refusal::VerificationRequired)?, Purpose::Change)?;
+                let allowance = match accepted.method {
+                    Method::Sms => Allowance::User,
+                    Method::BackupCode => Allowance::Recovery,
+                };
+                (Purpose::Replace, allowance)
+            }
         };
-        self.about = Some(phone.clone());
-        let slot = self.find_slot(&phone)?;
-        Ok(self.send_code(purpose, phone, &slot))
+        if matches!(&self.account.sms.state, FactorState::On(active) if active.phone == *phone) {
+            return Err(Refusal::AlreadyEnabled);
+        }
+        // Judging the proof was about the number that is active; what follows is about the new one.
+        self.subject.phone = Some(phone.clone());
+        self.account.sms.pending =
+            Some(PendingPhone { phone: phone.clone(), expires_at: self.now().plus(self.policy().pending_ttl) });
+        let (answer, details) = self.send_code(purpose, phone, allowance)?;
+        let sent = AuditEvent::new(AuditKind::Send, AuditOutcome::Success, Some(phone.clone()));
+        self.effects.events.push(AuditEvent { details, ..sent });
+        Ok(answer)
     }
 
-    fn verify(&mut self, proof: &Proof, regenerate: bool) -> Result<Answer, Refusal> {
-        let method = match proof {
-            Proof::Backup(code) => {
-                self.judge_backup_code(code)?;
-                Method::BackupCode
-            }
-            Proof::Sms(code) => {
-                let challenge = self.judge_sms_code(code, Use::Verify)?;
-                match challenge.purpose {
-                    Purpose::Enroll | Purpose::Replace => return Ok(self.activate(challenge.phone)),
-                    Purpose::SignIn => Method::Sms,
-                }
-            }
+    fn send(&mut self, purpose: Option<Purpose>) -> Result<Answer, Refusal> {
+        let sms = &self.account.sms;
+        if purpose.is_none() && sms.is_disabled() && sms.pending.is_none() {
+            return Err(Refusal::FactorDisabled);
+        }
+        let purpose = purpose.unwrap_or(sms.usual_purpose());
+        let phone = self.destination(purpose)?;
+        self.subject.phone = Some(phone.clone());
+        let (answer, details) = self.send_code(purpose, &phone, Allowance::User)?;
+        self.subject.details = details;
+        Ok(answer)
+    }
+
+    fn verify(&mut self, proof: &Proof, purpose: Option<Purpose>, regenerate: bool) -> Result<Answer, Refusal> {
+        let purpose = match (purpose, proof) {
+            _ if regenerate => Purpose::Change,
+            (Some(purpose), _) => purpose,
+            (None, Proof::Backup(_)) => Purpose::SignIn,
+            (None, Proof::Sms(_)) => self.account.sms.usual_purpose(),
         };
+        let accepted = self.judge(proof, purpose)?;
+        if let (true, Some(pending)) = (purpose.binds_a_number(), self.account.sms.pending.take()) {
+            return Ok(self.bind(purpose, pending.phone));
+        }
         let backup_codes = regenerate.then(|| {
-            self.happened(AuditEvent::BackupCodesRegenerated);
+            self.happened(AuditKind::BackupCodesRegenerated);
             self.issue_backup_codes()
         });
-        Ok(Answer::Confirmed { method, backup_codes_remaining: self.account.backup.remaining(), backup_codes })
+        if backup_codes.is_some() {
+            self.tell_active(NotificationKind::BackupCodesReplaced);
+        } else if accepted.method == Method::BackupCode {
+            self.tell_active(NotificationKind::BackupCodeUsed);
+        }
+        let backup_codes_remaining = self.account.backup.remaining();
+        Ok(Answer::Confirmed { purpose, accepted, backup_codes_remaining, backup_codes })
     }
 
     fn disable(&mut self, proof: Option<&Proof>) -> Result<Answer, Refusal> {
         let Some(active) = self.account.sms.active().cloned() else {
-            self.about = Some(self.drop_pending().ok_or(Refusal::NotEnabled)?.phone);
+            self.subject.phone = Some(self.account.sms.drop_pending().ok_or(Refusal::NotEnabled)?.phone);
             return Ok(Answer::Disabled);
         };
-        self.about = Some(active.phone.clone());
-        self.confirm_change(proof.ok_or(Refusal::VerificationRequired)?)?;
+        self.judge(proof.ok_or(Refusal::VerificationRequired)?, Purpose::Change)?;
         self.turn_off(active.phone);
         Ok(Answer::Disabled)
     }
 
     fn turn_off(&mut self, phone: PhoneNumber) {
-        self.account.sms = SmsFactor::Off;
-        self.drop_pending();
+        self.account.sms.state = FactorState::Off;
+        self.account.sms.drop_pending();
         self.account.backup = BackupCodes::default();
         self.tell(phone, NotificationKind::TurnedOff);
     }
 
     fn unlock(&mut self) -> Answer {
-        self.account.sms_failed_attempts = FailedAttempts::default();
-        self.account.backup.failed_attempts = FailedAttempts::default();
+        self.account.sms.failed_attempts = FailedAttempts::default();
+        self.account.backup.forget_failures();
         Answer::Done
     }
 
     fn reset(&mut self) -> Result<Answer, Refusal> {
         match self.account.sms.active().cloned() {
             Some(active) => {
-                self.about = Some(active.phone.clone());
+                self.subject.phone = Some(active.phone.clone());
                 self.turn_off(active.phone);
             }
             None => {
-                self.drop_pending().ok_or(Refusal::NotEnabled)?;
+                self.account.sms.drop_pending().ok_or(Refusal::NotEnabled)?;
             }
         }
         Ok(self.unlock())
     }
 
-    /// Forgets the number that waits to be verified, and with it the code that is out, whatever that was for.
-    fn drop_pending(&mut self) -> Option<Pending> {
-        self.account.challenge = None;
-        self.account.pending.take()
-    }
-
-    fn give_back(&mut self, challenge: ChallengeId, phone: &PhoneNumber) -> Answer {
-        self.about = Some(phone.clone());
+    fn give_back(&mut self, challenge: ChallengeId, phone: &PhoneNumber, reason: DeliveryReason, attempts: &[Attempt]) -> Answer {
+        self.subject = Subject {
+            phone: Some(phone.clone()),
+            details: AuditDetails { reference: Some(challenge), attempts: attempts.to_vec(), ..AuditDetails::default() },
+            ended: Some(AuditOutcome::NotDelivered(reason)),
+        };
         // Nobody ever saw the code, so nothing is lost with it.
-        self.account.challenge = self.account.challenge.take().filter(|current| current.id != challenge);
-        if let Some(send) = self.account.sends.take_out(challenge) {
-            let slot = |index| Slot { index, taken_at: send.at };
-            self.give_back = Some(ReservedSlots {
+        self.account.sms.challenge.take_if(|current| current.id == challenge);
+        let state = if reason.is_recipients() { SendState::Refused } else { SendState::GivenBack };
+        if let Some(send) = self.account.sends.give_back(challenge, state) {
+            let taken = |index| Slot { index, taken_at: send.at };
+            self.effects.give_back = Some(ReservedSlots {
                 phone: phone.clone(),
-                phone_slot: slot(send.phone_slot),
-                address_slot: send.address_slot.map(slot),
+                window: send.window,
+                slot: taken(send.slot),
+                address_slot: send.address_slot.map(taken),
             });
         }
         Answer::Done
     }
 
     /// Makes the number of an accepted enrollment or replacement the active one (S15).
-    fn activate(&mut self, phone: PhoneNumber) -> Answer {
-        let enabled_at = self.now();
-        let active = ActivePhone { phone: phone.clone(), enabled_at };
-        match std::mem::replace(&mut self.account.sms, SmsFactor::On(active)) {
-            SmsFactor::Off => self.happened(AuditEvent::Enabled),
-            SmsFactor::On(old) | SmsFactor::Disabled(old) => {
-                self.happened(AuditEvent::Replaced);
+    fn bind(&mut self, purpose: Purpose, phone: PhoneNumber) -> Answer {
+        let active = ActivePhone { phone: phone.clone(), enabled_at: self.now() };
+        match std::mem::replace(&mut self.account.sms.state, FactorState::On(active)) {
+            FactorState::Off => self.happened(AuditKind::Enabled),
+            FactorState::On(old) | FactorState::Disabled(old) => {
+                self.happened(AuditKind::Replaced);
                 if old.phone != phone {
                     self.tell(old.phone, NotificationKind::Replaced);
                 }
             }
         }
-        self.account.pending = None;
-        Answer::Enabled { phone, backup_codes: self.issue_backup_codes() }
+        Answer::Bound { purpose, phone, backup_codes: self.issue_backup_codes() }
     }
 
     fn issue_backup_codes(&mut self) -> Vec<BackupCode> {
@@ -220,22 +263,29 @@ impl<'a> Step<'a> {
         codes
     }
 
-    /// Has the number that is active no more told of the change, unless the user caused enough notifications today (S18).
-    fn tell(&mut self, to: PhoneNumber, kind: NotificationKind) {
-        if self.account.notifications.len() < MAX_NOTIFICATIONS {
-            self.account.notifications.push(self.now());
-            self.notification = Some(Notification { to, kind });
-        } else {
-            self.events.push(Happened {
-                event: AuditEvent::Notification,
-                outcome: AuditOutcome::Refused("rate_limited"),
-                phone: Some(to),
-            });
+    /// Has the active number told of something.
+    fn tell_active(&mut self, kind: NotificationKind) {
+        if let Some(active) = self.account.sms.active() {
+            self.tell(active.phone.clone(), kind);
         }
     }
 
-    fn happened(&mut self, event: AuditEvent) {
-        self.events.push(Happened { event, outcome: AuditOutcome::Success, phone: self.about.clone() });
+    /// Has a number told of something, unless it was told enough of that kind today (S18). Of several things that one command
+    /// does, the last one told is the gravest, and is told alone.
+    fn tell(&mut self, to: PhoneNumber, kind: NotificationKind) {
+        if self.account.notifications.admit(kind, self.now()) {
+            let order = self.context.routes.order(to.country(), None);
+            self.effects.notification = Some(Notification { to, kind, order });
+        } else {
+            let details = AuditDetails { notification: Some(kind), ..AuditDetails::default() };
+            let untold = AuditEvent::new(AuditKind::Notification, AuditOutcome::TooMany, Some(to));
+            self.effects.events.push(AuditEvent { details, ..untold });
+        }
+    }
+
+    /// Notes a consequence of the command, about the same number.
+    fn happened(&mut self, kind: AuditKind) {
+        self.effects.events.push(AuditEvent::new(kind, AuditOutcome::Success, self.subject.phone.clone()));
     }
 
     fn policy(&self) -> &'a Policy {

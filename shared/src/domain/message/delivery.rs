@@ -174,6 +174,14 @@ pub enum DeliveryReason {
 }
 
 impl DeliveryReason {
+    /// Whether the message was refused for the sake of its recipient, and not because of an outage of ours.
+    pub const fn is_recipients(self) -> bool {
+        match self {
+            Self::InvalidNumber | Self::NotMobile | Self::OptedOut | Self::CountryNotPermitted | Self::Rejected => true,
+            Self::ProviderUnavailable => false,
+        }
+    }
+
     /// The value of the `reason` member.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -196,6 +204,19 @@ pub struct Attempt {
     pub result: Result<String, Failure>,
     /// How long it took to answer.
     pub duration: Duration,
+}
+
+impl fmt::Display for Attempt {
+    /// Who was asked and what the answer was, for the trail: `twilio auth_failed 20003`, `sns accepted 5f1c…`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.result {
+            Ok(message_id) => write!(f, "{} accepted {message_id}", self.provider),
+            Err(failure) => {
+                write!(f, "{} {}", self.provider, failure.class.as_str())?;
+                failure.code().map_or(Ok(()), |code| write!(f, " {code}"))
+            }
+        }
+    }
 }
 
 /// How one provider failed.
@@ -245,6 +266,8 @@ pub enum Verdict {
     Unknown(Provider),
     /// No provider took it, for certain.
     Refused(DeliveryReason),
+    /// No provider was asked: there was not time enough to wait for an answer.
+    OutOfTime,
 }
 
 impl Delivery {
