@@ -1,5 +1,7 @@
 //! One exchange: a request, what a function does to answer it, and the trace that it leaves.
 
+use std::time::Duration;
+
 use super::{App, TwoFactor};
 use crate::{
     api::{
@@ -9,14 +11,19 @@ use crate::{
     },
     domain::{PhoneNumber, Timestamp, UserId},
     observability::{log, metrics::RequestMetrics},
+    ports::Deadline,
     use_cases::{Caller, Failure, Granted, RequestStats},
 };
+
+/// The time to answer a request of a host that sets none: a function's 28 seconds less one (S25).
+const DEFAULT_TIME: Duration = Duration::from_secs(27);
 
 impl App {
     /// Begins to answer `request` for the function of this name.
     pub fn exchange<'a>(&'a self, function: &'static str, request: &'a Request) -> Exchange<'a> {
         let started = self.service.clock.now();
-        Exchange { app: self, function, request, started, user: None, stats: RequestStats::default() }
+        let deadline = request.context.deadline.unwrap_or_else(|| Deadline::after(DEFAULT_TIME));
+        Exchange { app: self, function, request, deadline, started, user: None, stats: RequestStats::default() }
     }
 }
 
@@ -26,6 +33,7 @@ pub struct Exchange<'a> {
     pub request: &'a Request,
     app: &'a App,
     function: &'static str,
+    deadline: Deadline,
     started: Timestamp,
     user: Option<UserId>,
     /// What the request does, for its log line and its metrics.
@@ -57,6 +65,11 @@ impl<'a> Exchange<'a> {
     /// What can be done, and the stats to do it with.
     pub fn service(&mut self) -> (&'a TwoFactor, &mut RequestStats) {
         (&self.app.service, &mut self.stats)
+    }
+
+    /// When the request must have been answered.
+    pub const fn deadline(&self) -> Deadline {
+        self.deadline
     }
 
     /// The answer to a command.

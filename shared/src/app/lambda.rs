@@ -6,6 +6,7 @@ use tokio::sync::OnceCell;
 
 use super::{App, StartError};
 use crate::{
+    adapters::system::SystemClock,
     api::{gateway_event, problem::Problem, request::Request, response::Response},
     config::Vars,
     domain::PhoneNumber,
@@ -41,7 +42,7 @@ pub async fn run(handle: impl AsyncFn(&App, Request) -> Response) -> ExitCode {
             Problem::Unavailable.into_response(request.id())
         }
     };
-    match gateway_event::run(answer).await {
+    match gateway_event::run(&SystemClock, answer).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the runtime API cannot be reached");

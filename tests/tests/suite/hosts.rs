@@ -1,4 +1,5 @@
-//! What a host brings to the service in place of what Lambda gives: credentials that change while the process lives.
+//! What a host brings to the service in place of what Lambda gives: credentials that change while the process lives,
+//! and the time that a request has.
 
 use std::{
     sync::{
@@ -13,9 +14,11 @@ use aws_credential_types::{
     provider::{ProvideCredentials, SharedCredentialsProvider, future},
 };
 use two_factor::{
+    api::Request,
     app::{App, AwsCredentials, Parts, StartError},
     config::Vars,
     domain::UserId,
+    ports::Deadline,
 };
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::method};
 
@@ -66,4 +69,18 @@ async fn without_credentials_of_its_own_a_host_needs_those_of_the_environment() 
     let server = dynamodb().await;
     let error = App::start_with(vars(&server.uri()), Parts::default()).await.err();
     assert!(matches!(&error, Some(StartError::Config(error)) if error.variable == "AWS_ACCESS_KEY_ID"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_request_has_the_time_that_its_host_gives_it_or_else_a_functions_less_a_second_s25() {
+    let server = dynamodb().await;
+    let credentials = AwsCredentials::Provided(SharedCredentialsProvider::new(Rotating::default()));
+    let app = App::start_with(vars(&server.uri()), Parts { credentials, ..Parts::default() }).await.unwrap();
+    let mut request = Request::default();
+    let left = |request: &Request| app.exchange("setup", request).deadline().remaining();
+    assert!((26..=27).contains(&left(&request).as_secs()), "{:?}", left(&request));
+    request.context.deadline = Some(Deadline::after(Duration::from_secs(5)));
+    assert!((4..=5).contains(&left(&request).as_secs()), "{:?}", left(&request));
+    request.context.deadline = Some(Deadline::after(Duration::ZERO));
+    assert_eq!(left(&request), Duration::ZERO);
 }
