@@ -11,6 +11,7 @@
 pub mod captured_log;
 pub mod clock;
 pub mod dynamodb_proxy;
+pub mod imports;
 pub mod rie;
 pub mod runtime_api;
 pub mod service;

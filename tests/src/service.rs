@@ -98,7 +98,7 @@ impl TestService {
         variables.extend(settings.iter().copied());
         let vars = Vars::new(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
         let mint = TokenMint::new(&Config::from_vars(&vars).expect("the settings are right").auth).expect("tokens can be minted");
-        let parts = Parts { clock: Arc::clone(&clock) as Arc<dyn Clock>, random: Arc::new(SystemRandom) };
+        let parts = Parts { clock: Arc::clone(&clock) as Arc<dyn Clock>, random: Arc::new(SystemRandom), ..Parts::default() };
         let app = App::start_with(vars, parts).await.unwrap_or_else(|error| panic!("the service starts: {error}"));
         let app = Arc::new(app);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");

@@ -1,11 +1,7 @@
 //! `/api/v1/auth/2fa/send-sms/`: send a code again, or one to sign in with.
 
 use two_factor::{
-    api::{
-        problem::Problem,
-        request::{Request, SEND_SMS, SendBody},
-        response::Response,
-    },
+    api::{body::SendBody, problem::Problem, request::Request, response::Response, route::SEND_SMS},
     app::{App, Exchange},
 };
 

@@ -2,9 +2,11 @@
 
 use two_factor::{
     api::{
+        body::{DisableBody, SetupBody},
         problem::Problem,
-        request::{DisableBody, Request, SETUP, SetupAction, SetupBody},
+        request::Request,
         response::{self, Response},
+        route::{SETUP, SetupAction},
     },
     app::{App, Exchange},
 };
@@ -29,9 +31,8 @@ async fn answer(exchange: &mut Exchange<'_>) -> Result<Response, Problem> {
         }
         SetupAction::Status => {
             let (service, stats) = exchange.service();
-            let status = service.status(&caller, stats).await;
-            let status = status.map_err(|failure| exchange.problem(failure))?;
-            Ok(response::status(&status, exchange.request.id()))
+            let account = service.status(&caller, stats).await.map_err(|failure| exchange.problem(failure))?;
+            Ok(response::status(&account, exchange.request.id()))
         }
         SetupAction::Disable => {
             let body = DisableBody::parse(exchange.request)?;

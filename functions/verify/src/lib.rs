@@ -1,11 +1,7 @@
 //! `/api/v1/auth/2fa/verify/`: check a code, turn 2FA on, hand out backup codes.
 
 use two_factor::{
-    api::{
-        problem::Problem,
-        request::{Request, VERIFY, VerifyBody},
-        response::Response,
-    },
+    api::{body::VerifyBody, problem::Problem, request::Request, response::Response, route::VERIFY},
     app::{App, Exchange},
 };
 

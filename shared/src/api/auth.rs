@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::{HeaderMap, header::AUTHORIZATION};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
-use lambda_http::http::{HeaderMap, header::AUTHORIZATION};
 use reqwest::Url;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
@@ -48,7 +48,8 @@ pub struct Authenticator<K> {
 enum Check<K> {
     Hs256(DecodingKey),
     Jwks(K),
-    Gateway,
+    /// Nobody here: the host has checked the token, and says what its claims are.
+    Host,
 }
 
 impl<K: VerificationKeys> Authenticator<K> {
@@ -57,7 +58,7 @@ impl<K: VerificationKeys> Authenticator<K> {
         let check = match &config.mode {
             AuthMode::Hs256 { secret } => Check::Hs256(DecodingKey::from_secret(secret.expose_secret().as_bytes())),
             AuthMode::Jwks { url } => Check::Jwks(keys(url)),
-            AuthMode::Gateway => Check::Gateway,
+            AuthMode::Gateway => Check::Host,
         };
         Self {
             check,
@@ -83,7 +84,7 @@ impl<K: VerificationKeys> Authenticator<K> {
         match &self.check {
             Check::Hs256(key) => {
                 let claims = verified_claims(bearer_token(&request.headers)?, Algorithm::HS256, key)?;
-                self.user(&claims, Claims::OfToken)
+                self.user(&claims)
             }
             Check::Jwks(keys) => {
                 let unverified_token = bearer_token(&request.headers)?;
@@ -101,22 +102,22 @@ impl<K: VerificationKeys> Authenticator<K> {
                     .filter(|key| key.algorithm() == wanted)
                     .ok_or(AuthError::Invalid("no such key"))?;
                 let claims = verified_claims(unverified_token, algorithm, &decoding_key(&key))?;
-                self.user(&claims, Claims::OfToken)
+                self.user(&claims)
             }
-            Check::Gateway => self.user(request.gateway.claims.as_ref().ok_or(AuthError::Missing)?, Claims::OfGateway),
+            Check::Host => self.user(request.context.claims.as_ref().ok_or(AuthError::Missing)?),
         }
     }
 
     /// The user that verified claims name, if they hold now and for us.
-    fn user(&self, claims: &Map<String, Value>, form: Claims) -> Result<UserId, AuthError> {
-        self.check_time(claims, form)?;
+    fn user(&self, claims: &Map<String, Value>) -> Result<UserId, AuthError> {
+        self.check_time(claims)?;
         if let Some(issuer) = &self.issuer
             && claims.get("iss").and_then(Value::as_str) != Some(issuer)
         {
             return Err(AuthError::Invalid("another issuer"));
         }
         if let Some(audience) = &self.audience
-            && !form.audience_is(claims, audience)
+            && !is_for(claims, audience)
         {
             return Err(AuthError::Invalid("another audience"));
         }
@@ -131,18 +132,30 @@ impl<K: VerificationKeys> Authenticator<K> {
         UserId::parse(&name).map_err(|_| AuthError::Invalid("the user claim is empty or too long"))
     }
 
-    fn check_time(&self, claims: &Map<String, Value>, form: Claims) -> Result<(), AuthError> {
+    fn check_time(&self, claims: &Map<String, Value>) -> Result<(), AuthError> {
         let now = seconds(self.clock.now());
-        match form.instant(claims.get("exp")) {
-            Instant::At(exp) if now >= exp + LEEWAY.as_secs_f64() => return Err(AuthError::Invalid("expired")),
-            Instant::At(_) | Instant::LeftToGateway => {}
-            Instant::Absent | Instant::Wrong => return Err(AuthError::Invalid("no expiry time")),
+        // A `NumericDate`: seconds since the Unix epoch (RFC 7519, 2).
+        let date = |name| match claims.get(name) {
+            None => Ok(None),
+            Some(date) => date.as_f64().map(Some).ok_or(AuthError::Invalid("a date that is not a number")),
+        };
+        let expiry = date("exp")?.ok_or(AuthError::Invalid("no expiry time"))?;
+        if now >= expiry + LEEWAY.as_secs_f64() {
+            return Err(AuthError::Invalid("expired"));
         }
-        match form.instant(claims.get("nbf")) {
-            Instant::At(nbf) if now < nbf - LEEWAY.as_secs_f64() => Err(AuthError::Invalid("not valid yet")),
-            Instant::Wrong => Err(AuthError::Invalid("a time that is none")),
-            Instant::At(_) | Instant::LeftToGateway | Instant::Absent => Ok(()),
+        match date("nbf")? {
+            Some(start) if now < start - LEEWAY.as_secs_f64() => Err(AuthError::Invalid("not valid yet")),
+            Some(_) | None => Ok(()),
         }
+    }
+}
+
+/// Whether `audience` is among those that the token is for.
+fn is_for(claims: &Map<String, Value>, audience: &str) -> bool {
+    match claims.get("aud") {
+        Some(Value::String(one)) => one == audience,
+        Some(Value::Array(several)) => several.iter().any(|one| one.as_str() == Some(audience)),
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => false,
     }
 }
 
@@ -187,57 +200,6 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, AuthError> {
         return Err(AuthError::Invalid("not a token, or too long a one"));
     }
     Ok(token)
-}
-
-/// In which form claims come.
-#[derive(Clone, Copy)]
-enum Claims {
-    /// As the issuer wrote them.
-    OfToken,
-    /// As strings: the gateway's authorizer has judged the token, and passes its claims on as text.
-    OfGateway,
-}
-
-/// A claim that is a time.
-enum Instant {
-    Absent,
-    /// Seconds since the Unix epoch (RFC 7519, `NumericDate`).
-    At(f64),
-    /// A Cognito authorizer writes dates in words. The authorizer has judged them; we do not try to read them.
-    LeftToGateway,
-    Wrong,
-}
-
-impl Claims {
-    fn instant(self, claim: Option<&Value>) -> Instant {
-        match (self, claim) {
-            (_, None) => Instant::Absent,
-            (_, Some(Value::Number(number))) => number.as_f64().map_or(Instant::Wrong, Instant::At),
-            (Self::OfGateway, Some(Value::String(text))) => match text.parse::<f64>() {
-                Ok(seconds) if seconds.is_finite() => Instant::At(seconds),
-                Ok(_) => Instant::Wrong,
-                Err(_) => Instant::LeftToGateway,
-            },
-            (_, Some(Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_))) => Instant::Wrong,
-        }
-    }
-
-    /// Whether `audience` is among those that the token is for.
-    fn audience_is(self, claims: &Map<String, Value>, audience: &str) -> bool {
-        let listed = |aud: &Value| match aud {
-            Value::String(one) => one == audience,
-            Value::Array(several) => several.iter().any(|one| one.as_str() == Some(audience)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
-        };
-        match self {
-            Self::OfToken => claims.get("aud").is_some_and(listed),
-            // The gateway's JWT authorizer takes `client_id` where there is no `aud`, and writes a list as `[one two]`.
-            Self::OfGateway => claims.get("aud").or_else(|| claims.get("client_id")).is_some_and(|aud| {
-                let list = aud.as_str().and_then(|text| text.strip_prefix('[')?.strip_suffix(']'));
-                listed(aud) || list.is_some_and(|list| list.split_whitespace().any(|one| one == audience))
-            }),
-        }
-    }
 }
 
 fn seconds(instant: Timestamp) -> f64 {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lambda_http::http::{
+use http::{
     HeaderName, HeaderValue, StatusCode,
     header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE},
 };
@@ -461,7 +461,6 @@ fn in_words(wait: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lambda_http::Body;
     use serde_json::{Value, json};
 
     use super::*;
@@ -482,8 +481,7 @@ mod tests {
         let common = ["content-type", "cache-control", "x-content-type-options", "x-request-id"];
         let names = response.headers().keys().filter(|name| !common.contains(&name.as_str()));
         let headers = names.map(|name| (name.to_string(), response.headers()[name].to_str().unwrap().into())).collect();
-        let Body::Text(body) = response.body() else { panic!("no text") };
-        (Value::Object(headers), serde_json::from_str(body).unwrap())
+        (Value::Object(headers), serde_json::from_str(response.body()).unwrap())
     }
 
     #[test]

@@ -1,11 +1,8 @@
 //! Answers: the bodies of the contract, and the headers that every answer carries.
 
-use lambda_http::{
-    Body,
-    http::{
-        HeaderName, HeaderValue, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
-    },
+use http::{
+    HeaderName, HeaderValue, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
 };
 use serde::Serialize;
 
@@ -14,8 +11,8 @@ use crate::{
     use_cases::Granted,
 };
 
-/// An answer to a client.
-pub type Response = lambda_http::Response<Body>;
+/// An answer to a client. Its body is text: JSON, each time.
+pub type Response = http::Response<String>;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -110,7 +107,7 @@ fn ok(body: &impl Serialize, request_id: &str) -> Response {
 /// nobody may take it for anything but JSON.
 pub(super) fn json(status: StatusCode, content_type: &'static str, body: &impl Serialize, request_id: &str) -> Response {
     let text = serde_json::to_string(body).unwrap_or_else(|_| "{}".to_owned());
-    let mut response = Response::new(Body::Text(text));
+    let mut response = Response::new(text);
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -201,8 +198,7 @@ mod tests {
     };
 
     fn body(response: &Response) -> Value {
-        let Body::Text(body) = response.body() else { panic!("no text") };
-        serde_json::from_str(body).unwrap()
+        serde_json::from_str(response.body()).unwrap()
     }
 
     fn answered(answer: Answer) -> Value {

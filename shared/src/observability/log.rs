@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, str::FromStr, time::Duration};
 
-use lambda_http::http::{Method, StatusCode};
+use http::{Method, StatusCode};
 use tracing::Subscriber;
 use tracing_subscriber::{
     Layer,

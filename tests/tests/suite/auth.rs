@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lambda_http::http::{HeaderValue, header::AUTHORIZATION};
 use serde_json::{Map, Value, json};
 use two_factor::{
-    api::{AuthError, Authenticator, Problem, Request},
+    api::{AuthError, Authenticator, Problem, Request, gateway_event::Event},
     config::{Config, Vars},
     ports::{Clock, KeysUnavailable, SignatureAlgorithm, VerificationKey, VerificationKeys},
 };
@@ -75,10 +75,20 @@ impl Fixture {
         self.user(&request).await
     }
 
+    /// The claims as an HTTP API passes them on.
     async fn with_gateway_claims(&self, claims: &Value) -> Result<String, AuthError> {
-        let mut request = Request::default();
-        request.gateway.claims = claims.as_object().cloned();
-        self.user(&request).await
+        self.with_event(&json!({"http": {"method": "POST"}, "authorizer": {"jwt": {"claims": claims}}})).await
+    }
+
+    /// The claims as a REST API with a Cognito authorizer passes them on.
+    async fn with_cognito_claims(&self, claims: &Value) -> Result<String, AuthError> {
+        self.with_event(&json!({"authorizer": {"claims": claims}})).await
+    }
+
+    async fn with_event(&self, context: &Value) -> Result<String, AuthError> {
+        let event = json!({"httpMethod": "POST", "path": "/", "requestContext": context});
+        let event: Event = serde_json::from_value(event).unwrap();
+        self.user(&event.to_request("invocation-1").unwrap()).await
     }
 
     async fn user(&self, request: &Request) -> Result<String, AuthError> {
@@ -254,7 +264,7 @@ async fn no_body_header_or_query_names_the_user_s20() {
     let fixture = Fixture::new(&[]);
     let mut request = Request { path: "/?user_id=mallory&sub=mallory".into(), ..Request::default() };
     request.body = two_factor::api::request::RequestBody::Bytes(br#"{"user_id": "mallory", "sub": "mallory"}"#.to_vec());
-    request.gateway.claims = json!({"sub": "mallory"}).as_object().cloned();
+    request.context.claims = json!({"sub": "mallory"}).as_object().cloned();
     request.headers.insert("x-user-id", HeaderValue::from_static("mallory"));
     assert_eq!(fixture.user(&request).await, Err(AuthError::Missing), "the gateway's claims count in its mode only");
     let token = fixture.key.token("any", &fixture.claims(&json!({})));
@@ -272,7 +282,13 @@ async fn in_gateway_mode_only_what_the_authorizer_verified_counts_s20() {
     for (claims, user, reason) in [
         (json!({"sub": "alice", "exp": exp}), Some("alice"), "an HTTP API writes numbers as strings"),
         (json!({"sub": "42", "exp": exp}), Some("42"), "an integer"),
-        (json!({"sub": "alice", "exp": "Fri Jan 01 00:00:00 UTC 2027"}), Some("alice"), "Cognito's words for a date"),
+        (
+            json!({"sub": "alice", "exp": "Fri Jan 01 00:10:00 UTC 2027"}),
+            None,
+            "words for a date, which only Cognito's authorizer has",
+        ),
+        (json!({"sub": "alice", "exp": "tomorrow"}), None, "no date"),
+        (json!({"sub": "alice", "exp": exp, "nbf": "today"}), None, "a beginning that is no date"),
         (json!({"sub": "alice", "exp": (now - 60).to_string()}), None, "expired"),
         (json!({"sub": "alice", "exp": exp, "nbf": (now + 61).to_string()}), None, "not valid yet"),
         (json!({"sub": "alice", "exp": "NaN"}), None, "no number"),
@@ -281,6 +297,16 @@ async fn in_gateway_mode_only_what_the_authorizer_verified_counts_s20() {
         (json!({"exp": exp}), None, "no user"),
     ] {
         let result = fixture.with_gateway_claims(&claims).await;
+        assert_eq!(result.as_deref().ok(), user, "{reason}");
+    }
+    for (claims, user, reason) in [
+        (json!({"sub": "alice", "exp": "Thu Dec 31 23:59:01 UTC 2026"}), Some("alice"), "Java's date, within the leeway"),
+        (json!({"sub": "alice", "exp": "Thu Dec 31 23:59:00 UTC 2026"}), None, "expired, in Java's words"),
+        (json!({"sub": "alice", "exp": exp, "nbf": "Fri Jan 01 00:01:01 UTC 2027"}), None, "not valid yet, in Java's words"),
+        (json!({"sub": "alice", "exp": "tomorrow"}), None, "no date"),
+        (json!({"sub": "alice", "exp": exp}), Some("alice"), "digits"),
+    ] {
+        let result = fixture.with_cognito_claims(&claims).await;
         assert_eq!(result.as_deref().ok(), user, "{reason}");
     }
     assert_eq!(fixture.with_gateway_claims(&Value::Null).await, Err(AuthError::Missing));

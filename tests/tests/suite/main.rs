@@ -8,6 +8,7 @@ mod budget;
 mod config;
 mod connections;
 mod emulator;
+mod hosts;
 mod journeys;
 mod jwks;
 mod layering;

@@ -71,7 +71,7 @@ impl Outcome {
 
 async fn doctor_at(clock: Arc<dyn Clock>, settings: &[(&str, &str)], arguments: &[&str]) -> Outcome {
     let environment: BTreeMap<_, _> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let parts = Parts { clock, random: Arc::new(SystemRandom) };
+    let parts = Parts { clock, random: Arc::new(SystemRandom), ..Parts::default() };
     let invocation = Invocation { arguments: arguments.iter().map(Into::into).collect(), environment, parts };
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let ending = run(invocation, &mut out, &mut err).await;

@@ -4,15 +4,17 @@
 
 use std::net::IpAddr;
 
-use lambda_http::{Body, http::Method};
+use lambda_http::http::Method;
 use proptest::prelude::{Strategy, any, prop, prop_oneof, proptest};
 use serde_json::{Value, json};
 use two_factor::{
     api::{
+        body::{DisableBody, SendBody, SetupBody, VerifyBody},
         gateway_event::{Event, invoke},
         problem::Problem,
-        request::{DisableBody, Request, RequestBody, SEND_SMS, SETUP, SendBody, SetupAction, SetupBody, VERIFY, VerifyBody},
+        request::{Request, RequestBody},
         response::Response,
+        route::{Route, SEND_SMS, SETUP, SetupAction, VERIFY},
     },
     domain::Proof,
 };
@@ -44,19 +46,23 @@ async fn answer(event: &Value) -> Seen {
 
 async fn answer_text(event: &str) -> Seen {
     let event: Event = serde_json::from_str(event).expect("any JSON is an event");
-    let reply = invoke(&event, "invocation-1", async |request: Request| {
-        let result = if request.path.contains("verify") {
-            VERIFY.action(&request).and_then(|()| VerifyBody::parse(&request).map(drop))
-        } else if request.path.contains("send-sms") {
-            SEND_SMS.action(&request).and_then(|()| SendBody::parse(&request).map(drop))
-        } else {
-            SETUP.action(&request).and_then(|action| match action {
+    let reply = invoke(&event, "invocation-1", None, async |request: Request| {
+        // Every request goes to the function of its route, and each function judges it on its own.
+        let result = match Route::of(&request) {
+            Some(Route::Verify) => VERIFY.action(&request).and_then(|()| VerifyBody::parse(&request).map(drop)),
+            Some(Route::SendSms) => SEND_SMS.action(&request).and_then(|()| SendBody::parse(&request).map(drop)),
+            Some(Route::Setup) => SETUP.action(&request).and_then(|action| match action {
                 SetupAction::Start => SetupBody::parse(&request).map(drop),
                 SetupAction::Status => Ok(()),
                 SetupAction::Disable => DisableBody::parse(&request).map(drop),
-            })
+            }),
+            None => {
+                let by_each = [SETUP.action(&request).map(drop), SEND_SMS.action(&request), VERIFY.action(&request)];
+                assert_eq!(by_each, [const { Err(Problem::NotFound) }; 3], "what has no route is no function's");
+                Err(Problem::NotFound)
+            }
         };
-        result.map_or_else(|problem| problem.into_response(request.id()), |()| Response::new(Body::Text("{}".into())))
+        result.map_or_else(|problem| problem.into_response(request.id()), |()| Response::new("{}".into()))
     });
     let reply = serde_json::to_value(reply.await).unwrap();
     let body = serde_json::from_str(reply["body"].as_str().unwrap_or("{}")).unwrap();
@@ -363,6 +369,39 @@ async fn stages_and_base_paths_that_the_gateway_names_are_looked_through() {
     let mut rest = v1("POST", "/base/api/v1/auth/2fa/verify/", ok);
     rest["requestContext"]["resourcePath"] = json!("/api/v1/auth/2fa/verify/");
     assert_eq!(answer(&rest).await.outcome(), "200", "a REST API's base path mapping");
+    rest["path"] = json!("/base/something/else/");
+    assert_eq!(answer(&rest).await.outcome(), "404 not_found", "a path that is not what the gateway says it matched");
+    let mut named = v1("POST", "/api/v1/auth/2fa/verify", ok);
+    named["requestContext"]["stage"] = json!("api");
+    assert_eq!(
+        answer(&named).await.outcome(),
+        "200",
+        "a stage whose name begins the path, which a REST API's path does not have"
+    );
+}
+
+#[test]
+fn a_host_without_gateway_routes_by_path_alone() {
+    let at = |path: &str, base: Option<&str>| {
+        let mut request = Request { path: path.to_owned(), ..Request::default() };
+        request.context.base_path = base.map(str::to_owned);
+        Route::of(&request)
+    };
+    for (path, base, route) in [
+        ("/api/v1/auth/2fa/setup", None, Some(Route::Setup)),
+        ("/api/v1/auth/2fa/send-sms/", None, Some(Route::SendSms)),
+        ("/api/v1/auth/2fa/verify/", Some("/base"), Some(Route::Verify)),
+        ("/base/api/v1/auth/2fa/verify/", Some("/base"), Some(Route::Verify)),
+        ("/base/api/v1/auth/2fa/verify/", None, None),
+        ("/api/v1/auth/2fa/", None, None),
+        ("/", Some("/"), None),
+        ("", None, None),
+    ] {
+        assert_eq!(at(path, base), route, "{path} behind {base:?}");
+    }
+    for (route, path) in [(Route::Setup, SETUP.path()), (Route::SendSms, SEND_SMS.path()), (Route::Verify, VERIFY.path())] {
+        assert_eq!(Route::at(path), Some(route));
+    }
 }
 
 #[tokio::test]
@@ -525,13 +564,13 @@ fn a_request_is_named_as_the_gateway_names_it() {
 fn claims_are_those_of_the_authorizer() {
     let mut http_api = json_request("POST", "verify", "");
     http_api["requestContext"]["authorizer"] = json!({"jwt": {"claims": {"sub": "alice"}, "scopes": null}});
-    assert_eq!(parsed(&http_api).gateway.claims.unwrap()["sub"], "alice");
+    assert_eq!(parsed(&http_api).context.claims.unwrap()["sub"], "alice");
     let mut rest = v1("POST", "/api/v1/auth/2fa/verify", "");
     rest["requestContext"]["authorizer"] = json!({"claims": {"sub": "alice"}});
-    assert_eq!(parsed(&rest).gateway.claims.unwrap()["sub"], "alice");
+    assert_eq!(parsed(&rest).context.claims.unwrap()["sub"], "alice");
     for authorizer in [json!(null), json!({}), json!({"jwt": {}}), json!({"jwt": {"claims": "alice"}}), json!({"sub": "alice"})] {
         http_api["requestContext"]["authorizer"] = authorizer.clone();
-        assert_eq!(parsed(&http_api).gateway.claims, None, "{authorizer}");
+        assert_eq!(parsed(&http_api).context.claims, None, "{authorizer}");
     }
 }
 

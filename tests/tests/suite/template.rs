@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use two_factor::{
     adapters::dynamodb::table,
-    api::request::{SEND_SMS, SETUP, VERIFY},
+    api::route::{SEND_SMS, SETUP, VERIFY},
     config::{Config, Environment, SmsConfig, Vars},
     domain::Policy,
 };

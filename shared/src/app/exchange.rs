@@ -1,0 +1,110 @@
+//! One exchange: a request, what a function does to answer it, and the trace that it leaves.
+
+use std::time::Duration;
+
+use super::{App, TwoFactor};
+use crate::{
+    api::{
+        problem::Problem,
+        request::Request,
+        response::{self, Response},
+    },
+    domain::{PhoneNumber, Timestamp, UserId},
+    observability::{log, metrics::RequestMetrics},
+    ports::Deadline,
+    use_cases::{Caller, Failure, Granted, RequestStats},
+};
+
+/// The time to answer a request of a host that sets none: a function's 28 seconds less one (S25).
+const DEFAULT_TIME: Duration = Duration::from_secs(27);
+
+impl App {
+    /// Begins to answer `request` for the function of this name.
+    pub fn exchange<'a>(&'a self, function: &'static str, request: &'a Request) -> Exchange<'a> {
+        let started = self.service.clock.now();
+        let deadline = request.context.deadline.unwrap_or_else(|| Deadline::after(DEFAULT_TIME));
+        Exchange { app: self, function, request, deadline, started, user: None, stats: RequestStats::default() }
+    }
+}
+
+/// One request and the answer to it.
+pub struct Exchange<'a> {
+    /// The request.
+    pub request: &'a Request,
+    app: &'a App,
+    function: &'static str,
+    deadline: Deadline,
+    started: Timestamp,
+    user: Option<UserId>,
+    /// What the request does, for its log line and its metrics.
+    stats: RequestStats,
+}
+
+impl<'a> Exchange<'a> {
+    /// Who asks.
+    ///
+    /// # Errors
+    /// When the request has no credentials, or bad ones, or that cannot be told.
+    pub async fn authenticate(&mut self) -> Result<Caller, Problem> {
+        let user = self.app.authenticator.authenticate(self.request).await.map_err(|error| {
+            tracing::info!(request_id = self.request.id(), %error, "the caller is not known");
+            Problem::from(&error)
+        })?;
+        self.user = Some(user.clone());
+        Ok(Caller { user, origin: self.request.origin() })
+    }
+
+    /// The phone number that this text stands for, if it may be enrolled.
+    ///
+    /// # Errors
+    /// When it is none, or may not.
+    pub fn phone_number(&self, text: &str) -> Result<PhoneNumber, Problem> {
+        Ok(PhoneNumber::parse(text, &self.app.allowed_countries)?)
+    }
+
+    /// What can be done, and the stats to do it with.
+    pub fn service(&mut self) -> (&'a TwoFactor, &mut RequestStats) {
+        (&self.app.service, &mut self.stats)
+    }
+
+    /// When the request must have been answered.
+    pub const fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// The answer to a command.
+    ///
+    /// # Errors
+    /// When it was not granted.
+    pub fn answer(&self, result: Result<Granted, Failure>) -> Result<Response, Problem> {
+        result.map(|granted| response::granted(&granted, self.request.id())).map_err(|failure| self.problem(failure))
+    }
+
+    /// The problem that a failure is to the client.
+    pub fn problem(&self, failure: Failure) -> Problem {
+        Problem::from_failure(failure, &self.app.service.policy)
+    }
+
+    /// Ends the exchange: logs it, once, and hands out the answer.
+    pub fn end(self, result: Result<Response, Problem>) -> Response {
+        let outcome = result.as_ref().err().map_or("success", Problem::code);
+        let response = result.unwrap_or_else(|problem| problem.into_response(self.request.id()));
+        let at = self.app.service.clock.now();
+        let total = at.since(self.started);
+        if let Some(metrics) = &self.app.metrics {
+            metrics.emit(&RequestMetrics { function: self.function, total, stats: &self.stats, at });
+        }
+        log::log_request(&log::RequestSummary {
+            request_id: self.request.id(),
+            user: self.user.as_ref(),
+            function: self.function,
+            method: &self.request.method,
+            outcome,
+            status: response.status(),
+            total,
+            store: self.stats.store_time,
+            sms: self.stats.sms_time,
+        });
+        response
+    }
+}

@@ -1,0 +1,52 @@
+//! Runs a function on Lambda.
+
+use std::process::ExitCode;
+
+use tokio::sync::OnceCell;
+
+use super::{App, StartError};
+use crate::{
+    adapters::system::SystemClock,
+    api::{gateway_event, problem::Problem, request::Request, response::Response},
+    config::Vars,
+    domain::PhoneNumber,
+    observability::log,
+};
+
+/// Loads the data that phone numbers are judged by, for the function that parses them: in the init phase, where CPU is cheap,
+/// rather than while the first number waits.
+pub fn prepare_phone_numbers() {
+    PhoneNumber::warm_up();
+}
+
+/// Runs one function on Lambda until its environment ends: starts the service in the init phase and answers invocations with
+/// `handle`. A wrong setting ends the process with a message that names it. A secret that cannot be read does not: invocations
+/// are answered with 503 until it can be (S21).
+pub async fn run(handle: impl AsyncFn(&App, Request) -> Response) -> ExitCode {
+    let vars = Vars::from_process();
+    let mut started = log::start(&vars).map_err(StartError::from);
+    let app = OnceCell::new();
+    let start = || Box::pin(App::start(vars.clone()));
+    if started.is_ok() {
+        started = app.get_or_try_init(start).await.map(|_| ());
+    }
+    if let Err(error @ StartError::Config(_)) = started {
+        tracing::error!("{error}");
+        return ExitCode::FAILURE;
+    }
+    let answer = async |request: Request| match app.get_or_try_init(start).await {
+        // Boxed, so that what a request needs is not part of the future that the process starts with.
+        Ok(app) => Box::pin(handle(app, request)).await,
+        Err(error) => {
+            tracing::error!(request_id = request.id(), "{error}");
+            Problem::Unavailable.into_response(request.id())
+        }
+    };
+    match gateway_event::run(&SystemClock, answer).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the runtime API cannot be reached");
+            ExitCode::FAILURE
+        }
+    }
+}
