@@ -16,7 +16,6 @@ async fn answer(exchange: &mut Exchange<'_>) -> Result<Response, Problem> {
     let () = SEND_SMS.action(exchange.request)?;
     let caller = exchange.authenticate().await?;
     let body = SendBody::parse(exchange.request)?;
-    let (service, stats) = exchange.service();
-    let granted = service.send_sms(&caller, body.pending, stats).await;
+    let granted = exchange.session(&caller).send_sms(body.purpose).await;
     exchange.answer(granted)
 }

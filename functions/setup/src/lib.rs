@@ -9,6 +9,7 @@ use two_factor::{
         route::{SETUP, SetupAction},
     },
     app::{App, Exchange},
+    use_cases::Caller,
 };
 
 /// Answers one request.
@@ -22,23 +23,26 @@ async fn answer(exchange: &mut Exchange<'_>) -> Result<Response, Problem> {
     let action = SETUP.action(exchange.request)?;
     let caller = exchange.authenticate().await?;
     match action {
-        SetupAction::Start => {
-            let body = SetupBody::parse(exchange.request)?;
-            let phone = exchange.phone_number(&body.phone_number)?;
-            let (service, stats) = exchange.service();
-            let granted = service.setup(&caller, phone, body.code, stats).await;
-            exchange.answer(granted)
-        }
+        SetupAction::Start => match SetupBody::parse(exchange.request)? {
+            SetupBody::Sms { phone_number, code } => {
+                let phone = exchange.phone_number(&phone_number)?;
+                let granted = exchange.session(&caller).setup(phone, code).await;
+                exchange.answer(granted)
+            }
+            SetupBody::None(body) => disable(exchange, &caller, body).await,
+        },
         SetupAction::Status => {
-            let (service, stats) = exchange.service();
-            let account = service.status(&caller, stats).await.map_err(|failure| exchange.problem(failure))?;
-            Ok(response::status(&account, exchange.request.id()))
+            let status = exchange.session(&caller).status().await.map_err(|failure| exchange.problem(failure))?;
+            Ok(response::status(&status, exchange.request.id()))
         }
         SetupAction::Disable => {
             let body = DisableBody::parse(exchange.request)?;
-            let (service, stats) = exchange.service();
-            let granted = service.disable(&caller, body.code, stats).await;
-            exchange.answer(granted)
+            disable(exchange, &caller, body).await
         }
     }
+}
+
+async fn disable(exchange: &mut Exchange<'_>, caller: &Caller, body: DisableBody) -> Result<Response, Problem> {
+    let granted = exchange.session(caller).disable(body.code).await;
+    exchange.answer(granted)
 }

@@ -16,7 +16,6 @@ async fn answer(exchange: &mut Exchange<'_>) -> Result<Response, Problem> {
     let () = VERIFY.action(exchange.request)?;
     let caller = exchange.authenticate().await?;
     let body = VerifyBody::parse(exchange.request)?;
-    let (service, stats) = exchange.service();
-    let granted = service.verify(&caller, body.code, body.regenerate_backup_codes, stats).await;
+    let granted = exchange.session(&caller).verify(body.code, body.purpose, body.regenerate_backup_codes).await;
     exchange.answer(granted)
 }

@@ -13,25 +13,30 @@ use super::{
     problem::{FieldError, Problem},
     request::{Request, RequestBody},
 };
-use crate::domain::Proof;
+use crate::domain::{Proof, Purpose};
 
 /// The most bytes that a body may have.
 pub const MAX_BODY_BYTES: usize = 4096;
 
 /// The body of POST setup.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SetupBody {
-    /// `phone_number`: not judged yet.
-    pub phone_number: String,
-    /// `code`: the proof that replacing a number takes.
-    pub code: Option<Proof>,
+pub enum SetupBody {
+    /// `"method": "sms"`: enroll a number, or replace the active one.
+    Sms {
+        /// `phone_number`: not judged yet.
+        phone_number: String,
+        /// `code`: the proof that replacing a number takes.
+        code: Option<Proof>,
+    },
+    /// `"method": "none"`: turn 2FA off, for clients behind proxies that drop a DELETE's body.
+    None(DisableBody),
 }
 
 /// The body of POST send-sms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendBody {
-    /// `pending`: whether the number that waits to replace the active one is meant.
-    pub pending: bool,
+    /// `purpose`: what the code is for; `None` for the usual purpose.
+    pub purpose: Option<Purpose>,
 }
 
 /// The body of POST verify.
@@ -39,6 +44,8 @@ pub struct SendBody {
 pub struct VerifyBody {
     /// `code`
     pub code: Proof,
+    /// `purpose`: what the caller means to do; `None` for the usual purpose.
+    pub purpose: Option<Purpose>,
     /// `regenerate_backup_codes`
     pub regenerate_backup_codes: bool,
 }
@@ -50,44 +57,72 @@ pub struct DisableBody {
     pub code: Option<Proof>,
 }
 
+/// The values of `method`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SetupMethod {
+    Sms,
+    None,
+}
+
 impl SetupBody {
-    /// Reads `{"method": "sms", "phone_number": "+14155551234", "code": "…"}`.
+    /// Reads `{"method": "sms", "phone_number": "+12015550123", "code": "…"}` or `{"method": "none", "code": "…"}`.
     ///
     /// # Errors
     /// A [`Problem`] that names every wrong field.
     pub fn parse(request: &Request) -> Result<Self, Problem> {
         let mut fields = Fields::of(request)?;
-        let method = fields.required("method", as_sms);
-        let phone_number = fields.required("phone_number", as_text);
+        let method = fields.required("method", as_method);
+        let phone_number = match method {
+            Some(SetupMethod::None) => Some(String::new()),
+            Some(SetupMethod::Sms) | None => fields.required("phone_number", as_text),
+        };
         let code = fields.optional("code", as_proof);
-        fields.finish(method.zip(phone_number).zip(code).map(|(((), phone_number), code)| Self { phone_number, code }))
+        fields.finish(method.zip(phone_number).zip(code).map(|((method, phone_number), code)| match method {
+            SetupMethod::Sms => Self::Sms { phone_number, code },
+            SetupMethod::None => Self::None(DisableBody { code }),
+        }))
     }
 }
 
 impl SendBody {
-    /// Reads `{}`, `{"pending": true}` or no body at all.
+    /// Reads `{}`, `{"purpose": "sign_in"}` or no body at all.
     ///
     /// # Errors
     /// A [`Problem`] that names every wrong field.
     pub fn parse(request: &Request) -> Result<Self, Problem> {
         let mut fields = Fields::of(request)?;
-        let pending = fields.optional("pending", as_flag);
-        fields.finish(pending.map(|pending| Self { pending: pending.unwrap_or(false) }))
+        fields.refuse("pending", "This field is gone: say \"purpose\": \"replace\" instead.");
+        let purpose = fields.optional("purpose", as_purpose);
+        fields.finish(purpose.map(|purpose| Self { purpose }))
     }
 }
 
 impl VerifyBody {
-    /// Reads `{"code": "123456", "regenerate_backup_codes": false}`.
+    /// Reads `{"code": "123456", "purpose": "sign_in", "regenerate_backup_codes": false}`.
     ///
     /// # Errors
     /// A [`Problem`] that names every wrong field.
     pub fn parse(request: &Request) -> Result<Self, Problem> {
         let mut fields = Fields::of(request)?;
         let code = fields.required("code", as_proof);
-        let regenerate = fields.optional("regenerate_backup_codes", as_flag);
-        fields.finish(
-            code.zip(regenerate).map(|(code, regenerate)| Self { code, regenerate_backup_codes: regenerate.unwrap_or(false) }),
-        )
+        let purpose = fields.optional("purpose", as_purpose);
+        let regenerate = fields.optional("regenerate_backup_codes", as_flag).map(|flag| flag.unwrap_or(false));
+        if let (Some(true), Some(Some(purpose))) = (regenerate, purpose)
+            && purpose != Purpose::Change
+        {
+            fields.wrong("purpose", "Backup codes are replaced with the purpose \"change\".");
+        }
+        if let (Some(Proof::Backup(_)), Some(Some(purpose))) = (&code, purpose)
+            && purpose.binds_a_number()
+        {
+            fields.wrong("code", "A new number is verified with the code from the text message, not with a backup code.");
+        }
+        let body = code.zip(purpose).zip(regenerate).map(|((code, purpose), regenerate_backup_codes)| Self {
+            code,
+            purpose,
+            regenerate_backup_codes,
+        });
+        fields.finish(body)
     }
 }
 
@@ -149,8 +184,21 @@ impl<'a> Fields<'a> {
         result.map_err(|detail| self.errors.push(FieldError { field: name, detail })).ok()
     }
 
+    /// Notes that a field is wrong.
+    fn wrong(&mut self, field: &'static str, detail: &'static str) {
+        self.errors.push(FieldError { field, detail });
+    }
+
+    /// Notes an error if a field is there that must not be.
+    fn refuse(&mut self, field: &'static str, detail: &'static str) {
+        if self.object.0.iter().any(|(name, _)| name == field) {
+            self.wrong(field, detail);
+        }
+    }
+
     fn finish<T>(self, body: Option<T>) -> Result<T, Problem> {
-        body.ok_or(Problem::InvalidRequest { errors: self.errors })
+        let Self { errors, .. } = self;
+        if errors.is_empty() { body.ok_or(Problem::InvalidRequest { errors }) } else { Err(Problem::InvalidRequest { errors }) }
     }
 }
 
@@ -165,11 +213,17 @@ fn as_flag(value: &RawValue) -> Result<bool, &'static str> {
     serde_json::from_str(value.get()).map_err(|_| "This field must be true or false.")
 }
 
-fn as_sms(value: &RawValue) -> Result<(), &'static str> {
+fn as_method(value: &RawValue) -> Result<SetupMethod, &'static str> {
     match as_text(value)?.as_str() {
-        "sms" => Ok(()),
-        _ => Err("The only method is \"sms\"."),
+        "sms" => Ok(SetupMethod::Sms),
+        "none" => Ok(SetupMethod::None),
+        _ => Err("The methods are \"sms\" and, to turn two-factor authentication off, \"none\"."),
     }
+}
+
+fn as_purpose(value: &RawValue) -> Result<Purpose, &'static str> {
+    Purpose::from_name(&as_text(value)?)
+        .ok_or("The purposes are \"enroll\", \"replace\", \"sign_in\", \"confirm\" and \"change\".")
 }
 
 fn as_proof(value: &RawValue) -> Result<Proof, &'static str> {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{App, TwoFactor};
+use super::{App, Sender};
 use crate::{
+    adapters::dynamodb::DynamoStore,
     api::{
         problem::Problem,
         request::Request,
@@ -12,7 +13,7 @@ use crate::{
     domain::{PhoneNumber, Timestamp, UserId},
     observability::{log, metrics::RequestMetrics},
     ports::Deadline,
-    use_cases::{Caller, Failure, Granted, RequestStats},
+    use_cases::{Caller, Failure, Granted, RequestStats, Session},
 };
 
 /// The time to answer a request of a host that sets none: a function's 28 seconds less one (S25).
@@ -21,7 +22,7 @@ const DEFAULT_TIME: Duration = Duration::from_secs(27);
 impl App {
     /// Begins to answer `request` for the function of this name.
     pub fn exchange<'a>(&'a self, function: &'static str, request: &'a Request) -> Exchange<'a> {
-        let started = self.service.clock.now();
+        let started = self.service.now();
         let deadline = request.context.deadline.unwrap_or_else(|| Deadline::after(DEFAULT_TIME));
         Exchange { app: self, function, request, deadline, started, user: None, stats: RequestStats::default() }
     }
@@ -59,17 +60,12 @@ impl<'a> Exchange<'a> {
     /// # Errors
     /// When it is none, or may not.
     pub fn phone_number(&self, text: &str) -> Result<PhoneNumber, Problem> {
-        Ok(PhoneNumber::parse(text, &self.app.allowed_countries)?)
+        Ok(self.app.service.phone_number(text)?)
     }
 
-    /// What can be done, and the stats to do it with.
-    pub fn service(&mut self) -> (&'a TwoFactor, &mut RequestStats) {
-        (&self.app.service, &mut self.stats)
-    }
-
-    /// When the request must have been answered.
-    pub const fn deadline(&self) -> Deadline {
-        self.deadline
+    /// What `caller` can do, until the request must have been answered.
+    pub fn session<'s>(&'s mut self, caller: &'s Caller) -> Session<'s, DynamoStore, Sender> {
+        self.app.service.session(caller, self.deadline, &mut self.stats)
     }
 
     /// The answer to a command.
@@ -82,14 +78,14 @@ impl<'a> Exchange<'a> {
 
     /// The problem that a failure is to the client.
     pub fn problem(&self, failure: Failure) -> Problem {
-        Problem::from_failure(failure, &self.app.service.policy)
+        Problem::from_failure(failure, self.app.service.policy())
     }
 
     /// Ends the exchange: logs it, once, and hands out the answer.
     pub fn end(self, result: Result<Response, Problem>) -> Response {
         let outcome = result.as_ref().err().map_or("success", Problem::code);
         let response = result.unwrap_or_else(|problem| problem.into_response(self.request.id()));
-        let at = self.app.service.clock.now();
+        let at = self.app.service.now();
         let total = at.since(self.started);
         if let Some(metrics) = &self.app.metrics {
             metrics.emit(&RequestMetrics { function: self.function, total, stats: &self.stats, at });

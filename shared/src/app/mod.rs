@@ -25,10 +25,9 @@ use crate::{
     },
     api::Authenticator,
     config::{Config, ConfigError, Environment, SmsConfig, Vars, sms::ProviderConfig},
-    domain::AllowedCountries,
     observability::metrics::Metrics,
     ports::{Clock, Random},
-    use_cases::Service,
+    use_cases::{Rules, Service},
 };
 use credentials::ProviderCredentials;
 
@@ -76,15 +75,16 @@ impl From<SecretError> for StartError {
     }
 }
 
+/// Sends text messages through the configured providers.
+pub type Sender = Failover<Arc<dyn Clock>>;
+
 /// The service with the parts that it has in production.
-pub type TwoFactor = Service<DynamoStore, Failover<Arc<dyn Clock>>>;
+pub type TwoFactor = Service<DynamoStore, Sender>;
 
 /// The service, ready to answer.
 pub struct App {
     /// What can be done.
     pub service: TwoFactor,
-    /// Where numbers may be enrolled.
-    pub allowed_countries: AllowedCountries,
     authenticator: Authenticator<JwksKeys>,
     metrics: Option<Metrics>,
 }
@@ -132,8 +132,9 @@ impl App {
         let settings = FailoverSettings::new(SENDING, development);
         let sms = Failover::new(&sms_config, transports, credentials, Arc::clone(&clock), settings);
         let store = DynamoStore::new(dynamodb::client(aws.config()), app.table_name, app.pepper.clone());
-        let service = Service { store, sms, clock, random, pepper: app.pepper, policy, template: app.messages };
-        Ok(Self { service, authenticator, allowed_countries: app.allowed_countries, metrics })
+        let rules = Rules { pepper: app.pepper, policy, allowed_countries: app.allowed_countries, template: app.messages };
+        let service = Service::new(store, sms, clock, random, rules);
+        Ok(Self { service, authenticator, metrics })
     }
 }
 

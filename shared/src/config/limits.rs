@@ -18,10 +18,11 @@ pub(super) fn policy(vars: &Vars) -> Result<Policy, ConfigError> {
         code_ttl: seconds(vars, "CODE_TTL_SECONDS", 1..=600, default.code_ttl)?,
         code_max_attempts: number(vars, "CODE_MAX_ATTEMPTS", 1..=100, default.code_max_attempts)?,
         pending_ttl: seconds(vars, "PENDING_TTL_SECONDS", 1..=30 * DAY, default.pending_ttl)?,
-        sms_max_per_window: number(vars, "SMS_MAX_PER_WINDOW", 1..=1000, default.sms_max_per_window)?,
+        sms_max_per_window: number(vars, "SMS_MAX_PER_WINDOW", 3..=1000, default.sms_max_per_window)?,
         sms_window: seconds(vars, "SMS_WINDOW_SECONDS", 1..=30 * DAY, default.sms_window)?,
         sms_cooldown: seconds(vars, "SMS_COOLDOWN_SECONDS", 0..=DAY, default.sms_cooldown)?,
         sms_max_per_ip: number(vars, "SMS_MAX_PER_IP", 0..=10_000, default.sms_max_per_ip)?,
+        sms_max_refused: number(vars, "SMS_MAX_REFUSED", 1..=1000, default.sms_max_refused)?,
         // No more than 100 failures in a row, whatever is between them (NIST SP 800-63B-4, 3.2.2).
         lock_after_failures: number(vars, "LOCK_AFTER_FAILURES", 1..=100, default.lock_after_failures)?,
         lock: seconds(vars, "LOCK_SECONDS", 1..=DAY, default.lock)?,

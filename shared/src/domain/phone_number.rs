@@ -89,13 +89,14 @@ impl PhoneNumber {
     /// # Errors
     /// See [`PhoneNumberError`].
     pub fn parse(text: &str, allowed: &AllowedCountries) -> Result<Self, PhoneNumberError> {
-        let digits = text.strip_prefix('+').ok_or(PhoneNumberError::NotE164)?;
+        let digits = text.trim().strip_prefix('+').ok_or(PhoneNumberError::NotE164)?;
+        let digits: String = digits.chars().filter(|character| !is_separator(*character)).collect();
         let is_e164 =
             (2..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
         if !is_e164 {
             return Err(PhoneNumberError::NotE164);
         }
-        let number = PHONE_NUMBER_UTIL.parse(text, None).map_err(|_| PhoneNumberError::NoSuchNumber)?;
+        let number = PHONE_NUMBER_UTIL.parse(format!("+{digits}"), None).map_err(|_| PhoneNumberError::NoSuchNumber)?;
         if !number.is_valid() {
             return Err(PhoneNumberError::NoSuchNumber);
         }
@@ -110,11 +111,11 @@ impl PhoneNumber {
             PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile => {}
             _ => return Err(PhoneNumberError::NoSms),
         }
-        Ok(Self {
-            e164: number.format_as(PhoneNumberFormat::E164).into_owned(),
-            calling_code: u16::try_from(number.country_code).map_err(|_| PhoneNumberError::NoSuchNumber)?,
-            country,
-        })
+        let e164 = number.format_as(PhoneNumberFormat::E164).into_owned();
+        if is_premium_exchange(&e164) {
+            return Err(PhoneNumberError::NoSms);
+        }
+        Ok(Self { e164, calling_code: u16::try_from(number.country_code).map_err(|_| PhoneNumberError::NoSuchNumber)?, country })
     }
 
     /// A number that was parsed before and comes back from storage. It is not judged again: that would cost every request the
@@ -150,6 +151,16 @@ impl PhoneNumber {
     }
 }
 
+/// What people put between the digits of a number: spaces, hyphens, dots and brackets.
+fn is_separator(character: char) -> bool {
+    character.is_whitespace() || matches!(character, '-' | '\u{2010}' | '\u{2011}' | '.' | '(' | ')' | '[' | ']')
+}
+
+/// In the North American plan, exchange 976 of every area code is pay-per-call; libphonenumber takes it for an ordinary one.
+fn is_premium_exchange(e164: &str) -> bool {
+    e164.starts_with("+1") && e164.get(5..8) == Some("976")
+}
+
 impl fmt::Debug for PhoneNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.masked())
@@ -174,6 +185,9 @@ pub(crate) mod tests {
     #[test]
     fn two_spellings_are_one_number_s14() {
         assert_eq!(number("+4407400123456"), number("+447400123456"));
+        for spelling in ["+1 201-555-0123", "+1 (201) 555.0123", " +1\u{a0}[201] 5550123 ", "+12015550123"] {
+            assert_eq!(number(spelling), number("+12015550123"), "{spelling}");
+        }
     }
 
     #[test]
@@ -216,6 +230,9 @@ pub(crate) mod tests {
             ("+447640123456", NoSms, "a pager"),
             ("+18005551234", NoSms, "toll-free in the USA"),
             ("+19005551234", NoSms, "premium rate in the USA"),
+            ("+12129761234", NoSms, "a pay-per-call exchange in the USA"),
+            ("1 201 555 0123", NotE164, "separators, but no +"),
+            ("+1/2015550123", NotE164, "a slash"),
             ("+61212345678", NoSms, "an Australian landline"),
         ] {
             assert_eq!(PhoneNumber::parse(text, &allowed), Err(error), "{reason}");
