@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use two_factor::{
     adapters::{
-        dynamodb::{AuditEntry, client, table::ensure_table},
+        dynamodb::{client, table::ensure_table},
         http::public_client,
         system::SystemRandom,
     },
@@ -24,7 +24,8 @@ use two_factor::{
     app::{App, Parts},
     config::{Config, Vars},
     domain::UserId,
-    ports::Clock,
+    ports::{AuditEntry, Clock, Deadline, Origin},
+    use_cases::{Caller, RequestStats},
 };
 use two_factor_local::{
     database::{EmbeddedDatabase, sdk_config},
@@ -36,7 +37,7 @@ use two_factor_local::{
 use crate::{clock::ManualClock, dynamodb_proxy::Proxy};
 
 /// A number in the USA.
-pub const HOME: &str = "+14155551234";
+pub const HOME: &str = "+12015550123";
 /// A number in the United Kingdom.
 pub const WORK: &str = "+447400123456";
 
@@ -161,8 +162,10 @@ impl TestService {
 
     /// The user's audit trail, oldest first.
     pub async fn audit_trail(&self, user: &str) -> Vec<AuditEntry> {
-        let user = UserId::parse(user).expect("an identifier");
-        self.app.service.store.audit_trail(&user, usize::MAX).await.expect("the trail can be read")
+        let caller = Caller { user: UserId::parse(user).expect("an identifier"), origin: Origin::default() };
+        let (mut stats, deadline) = (RequestStats::default(), Deadline::after(Duration::from_secs(10)));
+        let mut session = self.app.service.session(&caller, deadline, &mut stats);
+        session.audit_trail(usize::MAX).await.expect("the trail can be read")
     }
 
     /// A request to build on.
@@ -215,14 +218,24 @@ impl User<'_> {
         self.call(Method::POST, "setup", json!({"method": "sms", "phone_number": phone, "code": code})).await
     }
 
-    /// POST send-sms.
+    /// POST send-sms for the usual purpose.
     pub async fn send_sms(&self) -> Reply {
         self.call(Method::POST, "send-sms", json!({})).await
     }
 
-    /// POST verify.
+    /// POST send-sms for this purpose.
+    pub async fn send_sms_for(&self, purpose: &str) -> Reply {
+        self.call(Method::POST, "send-sms", json!({"purpose": purpose})).await
+    }
+
+    /// POST verify for the usual purpose.
     pub async fn verify(&self, code: &str) -> Reply {
         self.call(Method::POST, "verify", json!({"code": code})).await
+    }
+
+    /// POST verify for this purpose.
+    pub async fn verify_for(&self, purpose: &str, code: &str) -> Reply {
+        self.call(Method::POST, "verify", json!({"code": code, "purpose": purpose})).await
     }
 
     /// GET setup.

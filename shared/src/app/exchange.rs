@@ -63,9 +63,15 @@ impl<'a> Exchange<'a> {
         Ok(self.app.service.phone_number(text)?)
     }
 
+    /// When the request must have been answered.
+    pub const fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
     /// What `caller` can do, until the request must have been answered.
     pub fn session<'s>(&'s mut self, caller: &'s Caller) -> Session<'s, DynamoStore, Sender> {
-        self.app.service.session(caller, self.deadline, &mut self.stats)
+        let deadline = self.deadline();
+        self.app.service.session(caller, deadline, &mut self.stats)
     }
 
     /// The answer to a command.

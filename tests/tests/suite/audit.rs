@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tracing_subscriber::{Layer, layer::SubscriberExt};
-use two_factor::{adapters::dynamodb::AuditEntry, observability::log};
+use two_factor::{observability::log, ports::AuditEntry};
 use two_factor_local::sms_inbox::Reply as Twilio;
 use two_factor_tests::{
     captured_log::CapturedLog,

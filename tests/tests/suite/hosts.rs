@@ -18,7 +18,8 @@ use two_factor::{
     app::{App, AwsCredentials, Parts, StartError},
     config::Vars,
     domain::UserId,
-    ports::Deadline,
+    ports::{Deadline, Origin},
+    use_cases::{Caller, RequestStats},
 };
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::method};
 
@@ -54,9 +55,10 @@ async fn a_host_with_credentials_of_its_own_is_asked_for_them_whenever_they_have
     let server = dynamodb().await;
     let credentials = AwsCredentials::Provided(SharedCredentialsProvider::new(Rotating::default()));
     let app = App::start_with(vars(&server.uri()), Parts { credentials, ..Parts::default() }).await.unwrap();
-    let alice = UserId::parse("alice").unwrap();
+    let alice = Caller { user: UserId::parse("alice").unwrap(), origin: Origin::default() };
     for _ in 0..2 {
-        app.service.store.audit_trail(&alice, 1).await.unwrap_err();
+        let (deadline, mut stats) = (Deadline::after(Duration::from_secs(10)), RequestStats::default());
+        app.service.session(&alice, deadline, &mut stats).status().await.unwrap_err();
     }
     let requests = server.received_requests().await.unwrap();
     let signers = requests.iter().filter_map(|request| request.headers.get("authorization")?.to_str().ok());
