@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use serde_json::Value;
 use tokio::process::Command;
 use two_factor::{
-    config::{ConfigError, Vars},
+    config::{ConfigError, Vars, url::is_loopback},
     domain::UserId,
     ports::{Origin, Random},
     use_cases::Caller,
@@ -112,7 +112,7 @@ async fn find_credentials(variables: &mut BTreeMap<String, String>) -> Result<()
 fn is_on_this_machine(variables: &BTreeMap<String, String>) -> bool {
     let endpoint = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| variables.get(name));
     let url = endpoint.and_then(|endpoint| reqwest::Url::parse(endpoint).ok());
-    url.is_some_and(|url| matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")))
+    url.is_some_and(|url| is_loopback(&url))
 }
 
 async fn aws_cli(variables: &BTreeMap<String, String>, arguments: &[&str]) -> Result<String, String> {

@@ -2,9 +2,15 @@
 
 use reqwest::{Client, RequestBuilder, Url, header::AUTHORIZATION};
 use serde_json::Value;
-use two_factor::config::sms::{
-    BaseUrl, MessageBirdApi, MessageBirdConfig, PlivoConfig, PlivoSender, SenderId, TwilioAuth, TwilioConfig, TwilioSender,
-    VonageConfig,
+use two_factor::{
+    adapters::http::{BodyError, read_body},
+    config::{
+        sms::{
+            MessageBirdApi, MessageBirdConfig, PlivoConfig, PlivoSender, SenderId, TwilioAuth, TwilioConfig, TwilioSender,
+            VonageConfig,
+        },
+        url::BaseUrl,
+    },
 };
 
 use super::{Finding, Problem, innermost};
@@ -41,15 +47,12 @@ async fn get(request: RequestBuilder) -> Result<Answer, Problem> {
             "look at the network, its status page and its …_BASE_URL, if one is set",
         )
     };
-    let mut response = request.send().await.map_err(|error| unreachable(&error))?;
+    let response = request.send().await.map_err(|error| unreachable(&error))?;
     let status = response.status().as_u16();
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_ANSWER_BYTES {
-            return Err(unexpected(status));
-        }
-    }
+    let body = read_body(response, MAX_ANSWER_BYTES).await.map_err(|error| match error {
+        BodyError::TooLong => unexpected(status),
+        BodyError::Lost(error) => unreachable(&error),
+    })?;
     Ok(Answer { status, body: serde_json::from_slice(&body).unwrap_or_default() })
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, redirect, retry};
+use reqwest::{Client, Response, redirect, retry};
 use rustls::ClientConfig;
 
 use super::roots;
@@ -44,6 +44,32 @@ pub(super) fn build(tls: ClientConfig, idle: Duration, total: Option<Duration>) 
     }
     .build()
     .map_err(|error| ConfigError::new("TLS", error))
+}
+
+/// Why an answer could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It is longer than any answer that makes sense.
+    #[error("the answer is too long")]
+    TooLong,
+    /// The connection broke, or the time was over.
+    #[error(transparent)]
+    Lost(#[from] reqwest::Error),
+}
+
+/// The whole body of an answer, of at most `limit` bytes: no peer makes us keep more.
+///
+/// # Errors
+/// See [`BodyError`].
+pub async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, BodyError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if chunk.len() > limit - body.len() {
+            return Err(BodyError::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 /// Opens a connection to each of `urls` at once and leaves it in the pool of `client`, for the first request to find.

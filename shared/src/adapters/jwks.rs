@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use super::http::{BodyError, read_body};
 use crate::{
     domain::Timestamp,
     ports::{Clock, KeysUnavailable, SignatureAlgorithm, VerificationKey, VerificationKeys},
@@ -106,14 +107,11 @@ impl JwksKeys {
     }
 
     async fn fetch(&self) -> Result<Arc<[NamedKey]>, FetchError> {
-        let mut response = self.http.get(self.url.clone()).timeout(TIMEOUT).send().await?.error_for_status()?;
-        let mut document = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            document.extend_from_slice(&chunk);
-            if document.len() > MAX_DOCUMENT_BYTES {
-                return Err(FetchError::TooLarge);
-            }
-        }
+        let response = self.http.get(self.url.clone()).timeout(TIMEOUT).send().await?.error_for_status()?;
+        let document = read_body(response, MAX_DOCUMENT_BYTES).await.map_err(|error| match error {
+            BodyError::TooLong => FetchError::TooLarge,
+            BodyError::Lost(error) => FetchError::Http(error),
+        })?;
         let document: Document = serde_json::from_slice(&document).map_err(|_| FetchError::NoKeySet)?;
         let keys: Arc<[NamedKey]> = document.keys.into_iter().filter_map(NamedKey::parse).collect();
         if keys.is_empty() { Err(FetchError::NoKeySet) } else { Ok(keys) }

@@ -7,7 +7,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use crate::{
     adapters::{
         aws::Aws,
-        secrets::SecretSource,
+        secrets::CachedSecret,
         sms::{BoxFuture, CredentialSource},
     },
     config::{ConfigError, SmsConfig, Vars},
@@ -39,7 +39,7 @@ impl AwsCredentials {
 /// The providers' credentials, read anew from the secret when one of them is not taken any more.
 pub(super) struct ProviderCredentials {
     pub(super) vars: Vars,
-    pub(super) secret: Option<Arc<SecretSource>>,
+    pub(super) secret: Option<Arc<CachedSecret>>,
 }
 
 impl CredentialSource for ProviderCredentials {

@@ -30,7 +30,9 @@ pub async fn run(handle: impl AsyncFn(&App, Request) -> Response) -> ExitCode {
     if started.is_ok() {
         started = app.get_or_try_init(start).await.map(|_| ());
     }
-    if let Err(error @ StartError::Config(_)) = started {
+    if let Err(error) = started
+        && !error.is_temporary()
+    {
         tracing::error!("{error}");
         return ExitCode::FAILURE;
     }

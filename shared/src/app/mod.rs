@@ -19,14 +19,14 @@ use crate::{
         dynamodb::{self, DynamoStore},
         http as http_client,
         jwks::JwksKeys,
-        secrets::{SecretError, SecretSource},
+        secrets::{CachedSecret, SecretsManagerSource},
         sms::{Failover, FailoverSettings, Transports, prices},
         system::{SystemClock, SystemRandom},
     },
     api::Authenticator,
     config::{Config, ConfigError, Environment, SmsConfig, Vars, sms::ProviderConfig},
     observability::metrics::Metrics,
-    ports::{Clock, Random},
+    ports::{Clock, Random, SecretError, SecretErrorKind, SecretSource},
     use_cases::{Rules, Service},
 };
 use credentials::ProviderCredentials;
@@ -47,11 +47,18 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// Whom AWS takes its calls for.
     pub credentials: AwsCredentials,
+    /// Where the secret is; `None` for Secrets Manager, under the name in `SECRET_ID`, or for no secret where that is unset.
+    pub secret: Option<Arc<dyn SecretSource>>,
 }
 
 impl Default for Parts {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), credentials: AwsCredentials::default() }
+        Self {
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            credentials: AwsCredentials::default(),
+            secret: None,
+        }
     }
 }
 
@@ -61,17 +68,15 @@ pub enum StartError {
     /// A setting is missing or wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The secret cannot be read now; trying again may help.
-    #[error("SECRET_ID: Secrets Manager is unavailable")]
-    SecretUnavailable,
+    /// The secret cannot be used.
+    #[error("SECRET_ID: {0}")]
+    Secret(#[from] SecretError),
 }
 
-impl From<SecretError> for StartError {
-    fn from(error: SecretError) -> Self {
-        match error {
-            SecretError::Wrong(error) => Self::Config(error),
-            SecretError::Unavailable => Self::SecretUnavailable,
-        }
+impl StartError {
+    /// Whether trying again may help, without anybody changing a setting.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Secret(error) if error.kind == SecretErrorKind::Unavailable)
     }
 }
 
@@ -103,13 +108,14 @@ impl App {
     /// # Errors
     /// As [`App::start`].
     pub async fn start_with(vars: Vars, parts: Parts) -> Result<Self, StartError> {
-        let Parts { clock, random, credentials } = parts;
+        let Parts { clock, random, credentials, secret } = parts;
         let aws = credentials.open(&vars)?;
         let http = http_client::public_client(&vars)?;
-        let secret = vars.get("SECRET_ID").map(|id| {
-            let client = SecretsManager::new(aws.config());
-            Arc::new(SecretSource::new(client, id, Arc::clone(&clock)))
-        });
+        let in_secrets_manager = || {
+            let source = SecretsManagerSource::new(SecretsManager::new(aws.config()), vars.get("SECRET_ID")?);
+            Some(Arc::new(source) as Arc<dyn SecretSource>)
+        };
+        let secret = secret.or_else(in_secrets_manager).map(|source| Arc::new(CachedSecret::new(source, Arc::clone(&clock))));
         // The secret and the first connection do not wait for each other: where CPU is cheap, in init, both handshakes overlap.
         let (vars, ()) =
             join(with_secret(vars, secret.as_deref()), aws.open_connections(&[AwsService::DynamoDb], CONNECTING)).await;
@@ -138,7 +144,7 @@ impl App {
     }
 }
 
-async fn with_secret(vars: Vars, secret: Option<&SecretSource>) -> Result<Vars, StartError> {
+async fn with_secret(vars: Vars, secret: Option<&CachedSecret>) -> Result<Vars, StartError> {
     match secret {
         Some(secret) => Ok(vars.with_secret(secret.load().await?)),
         None => Ok(vars),

@@ -5,6 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     app::Environment,
+    url::https_or_loopback,
     vars::{ConfigError, Vars},
 };
 
@@ -72,14 +73,5 @@ fn jwt_secret(vars: &Vars, environment: Environment) -> Result<SecretString, Con
 fn jwks_url(vars: &Vars) -> Result<Url, ConfigError> {
     let wrong = |problem| ConfigError::new("AUTH_JWKS_URL", problem);
     let url = vars.get("AUTH_JWKS_URL").ok_or_else(|| wrong("is required where AUTH_MODE is jwks"))?;
-    let url = Url::parse(url.trim()).map_err(|_| wrong("must be a URL"))?;
-    let on_this_machine = match url.host_str() {
-        Some(host) => matches!(host, "localhost" | "127.0.0.1" | "[::1]"),
-        None => return Err(wrong("must name a host")),
-    };
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if on_this_machine => Ok(url),
-        _ => Err(wrong("must begin with https://")),
-    }
+    https_or_loopback(url).map_err(wrong)
 }

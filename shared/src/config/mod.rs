@@ -4,6 +4,7 @@ pub mod app;
 pub mod auth;
 mod limits;
 pub mod sms;
+pub mod url;
 pub mod vars;
 
 pub use app::{AppConfig, Environment};

@@ -1,10 +1,13 @@
-//! Every effect that the core needs from outside: here time and randomness, in its files storage, text messages and token keys.
+//! Every effect that the core needs from outside: here time and randomness, in its files storage, text messages, token keys and
+//! secrets.
 
+pub mod secrets;
 pub mod sms;
 pub mod store;
 pub mod token_keys;
 
 use std::{
+    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,12 +16,16 @@ use rand::CryptoRng;
 
 use crate::domain::Timestamp;
 
+pub use secrets::{SecretError, SecretErrorKind, SecretSource};
 pub use sms::{Channel, SmsSender};
 pub use store::{
     AuditEntry, AuditRecord, Commit, CommitError, LoadRequest, Origin, SlotChange, Snapshot, Store, StoreUnavailable, Version,
     WindowSubject,
 };
 pub use token_keys::{KeysUnavailable, SignatureAlgorithm, VerificationKey, VerificationKeys};
+
+/// A boxed future, for ports whose implementation is chosen at run time.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Says what time it is. The one place that time comes from.
 pub trait Clock: Send + Sync {

@@ -1,5 +1,5 @@
 //! What a host brings to the service in place of what Lambda gives: credentials that change while the process lives,
-//! and the time that a request has.
+//! a secret of another store, and the time that a request has.
 
 use std::{
     sync::{
@@ -13,12 +13,13 @@ use aws_credential_types::{
     Credentials,
     provider::{ProvideCredentials, SharedCredentialsProvider, future},
 };
+use secrecy::SecretString;
 use two_factor::{
     api::Request,
     app::{App, AwsCredentials, Parts, StartError},
     config::Vars,
     domain::UserId,
-    ports::{Deadline, Origin},
+    ports::{BoxFuture, Deadline, Origin, SecretError, SecretSource},
     use_cases::{Caller, RequestStats},
 };
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::method};
@@ -85,4 +86,41 @@ async fn a_request_has_the_time_that_its_host_gives_it_or_else_a_functions_less_
     assert!((4..=5).contains(&left(&request).as_secs()), "{:?}", left(&request));
     request.context.deadline = Some(Deadline::after(Duration::ZERO));
     assert_eq!(left(&request), Duration::ZERO);
+}
+
+/// A store with one secret.
+struct Drawer(&'static str);
+
+impl SecretSource for Drawer {
+    fn name(&self) -> &'static str {
+        "drawer"
+    }
+
+    fn read(&self) -> BoxFuture<'_, Result<SecretString, SecretError>> {
+        Box::pin(async { Ok(self.0.into()) })
+    }
+}
+
+#[tokio::test]
+async fn a_host_with_a_secret_of_its_own_needs_no_secrets_manager() {
+    let server = dynamodb().await;
+    let production = Vars::new([
+        ("APP_ENV".to_owned(), "production".to_owned()),
+        ("AWS_REGION".to_owned(), "us-east-1".to_owned()),
+        ("AWS_ENDPOINT_URL".to_owned(), server.uri()),
+        // Not asked: the host has read what it says.
+        ("SECRET_ID".to_owned(), "file:/run/secrets/two-factor".to_owned()),
+    ]);
+    let start = async |secret: &'static str| {
+        let credentials = AwsCredentials::Provided(SharedCredentialsProvider::new(Rotating::default()));
+        let parts = Parts { credentials, secret: Some(Arc::new(Drawer(secret))), ..Parts::default() };
+        App::start_with(production.clone(), parts).await
+    };
+    let complete =
+        r#"{"CODE_PEPPER": "0123456789abcdef0123456789abcdef", "AUTH_JWT_SECRET": "fedcba9876543210fedcba9876543210"}"#;
+    start(complete).await.unwrap();
+    let error = start("{").await.err().unwrap();
+    assert!(error.to_string().starts_with("SECRET_ID: the secret \"drawer\" is not a JSON object"), "{error}");
+    let posts = server.received_requests().await.unwrap().into_iter().filter(|request| request.method == "POST").count();
+    assert_eq!(posts, 0, "nothing was asked of AWS but for a connection");
 }

@@ -360,7 +360,7 @@ async fn a_secret_that_cannot_be_read_is_one_problem_not_many() {
     let request = || Mock::given(method("POST")).and(header("x-amz-target", "secretsmanager.GetSecretValue"));
     deployment.answers(request(), 400, json!({"__type": "ResourceNotFoundException", "message": "no"})).await;
     let outcome = deployment.check_with(&[("SMS_PROVIDERS", "")]).await;
-    outcome.is_problem("secret", "two-factor/secret: Secrets Manager has no such secret", "SecretArn");
+    outcome.is_problem("secret", "two-factor/secret is not in Secrets Manager", "SecretArn");
     for subject in ["settings", "tokens", "sms"] {
         assert!(outcome.about(subject).0.starts_with("skipped"), "{}", outcome.out);
     }

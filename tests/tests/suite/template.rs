@@ -161,7 +161,7 @@ fn what_is_not_the_table_is_as_narrow_as_it_can_be() {
         assert!(role["Properties"]["ManagedPolicyArns"].is_null(), "{package}");
     }
     // Every call that the adapters make, but for the operator's and the local stack's, has its right.
-    let secrets = source("shared/src/adapters/secrets.rs");
+    let secrets = source("shared/src/adapters/secrets/secrets_manager.rs");
     assert!(secrets.contains(".get_secret_value()") && !secrets.contains(".put_secret_value()"));
 }
 

@@ -5,9 +5,12 @@ use std::time::Duration;
 use reqwest::{RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 
-use crate::domain::{
-    FailureClass, TextMessage,
-    message::delivery::{Failure, is_identifier},
+use crate::{
+    adapters::http::{BodyError, read_body},
+    domain::{
+        FailureClass, TextMessage,
+        message::delivery::{Failure, is_identifier},
+    },
 };
 
 /// No answer of a provider comes near it. Whatever is longer is not from the provider.
@@ -56,16 +59,12 @@ pub(super) fn message_id(id: Option<String>) -> Option<String> {
 
 /// Sends the request and reads the whole answer, all within `timeout`.
 pub(super) async fn exchange(request: RequestBuilder, timeout: Duration) -> Result<Answer, Failure> {
-    let mut response = request.timeout(timeout).send().await.map_err(|error| transport_failure(&error))?;
+    let response = request.timeout(timeout).send().await.map_err(|error| transport_failure(&error))?;
     let status = response.status();
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => body.extend_from_slice(&chunk),
-            Ok(Some(_)) => return Err(Failure::with_code(FailureClass::UnknownOutcome, "answer_too_long")),
-            Ok(None) => return Ok(Answer { status, body }),
-            Err(error) => return Err(transport_failure(&error)),
-        }
+    match read_body(response, MAX_ANSWER_BYTES).await {
+        Ok(body) => Ok(Answer { status, body }),
+        Err(BodyError::TooLong) => Err(Failure::with_code(FailureClass::UnknownOutcome, "answer_too_long")),
+        Err(BodyError::Lost(error)) => Err(transport_failure(&error)),
     }
 }
 
