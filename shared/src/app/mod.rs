@@ -13,7 +13,7 @@ use crate::{
         http as http_client,
         jwks::JwksKeys,
         secrets::{SecretError, SecretSource},
-        sms::{BoxFuture, CredentialSource, Failover, FailoverSettings, Transports, prices},
+        sms::{BoxFuture, CredentialSource, Failover, FailoverSettings, Transports},
         system::{SystemClock, SystemRandom},
     },
     api::{
@@ -23,7 +23,7 @@ use crate::{
         response::{self, Response},
     },
     config::{Config, ConfigError, Environment, SmsConfig, Vars, sms::ProviderConfig},
-    domain::{AllowedCountries, PhoneNumber, Timestamp, UserId},
+    domain::{AllowedCountries, PhoneNumber, Timestamp, UserId, price},
     observability::{
         log,
         metrics::{Metrics, RequestMetrics},
@@ -124,7 +124,7 @@ impl App {
         let authenticator = Authenticator::new(&auth, keys, Arc::clone(&clock));
         join(authenticator.warm_up(), open_provider_connections(&sms_config, &aws, &http)).await;
 
-        let metrics = Metrics::from_vars(&vars, |country, provider| Some(prices::estimate(country, provider)?.0));
+        let metrics = Metrics::from_vars(&vars, |country, provider| price::estimate(country, provider).amount().0);
         let transports = Transports { http, aws: aws.config().clone() };
         let credentials = Arc::new(Credentials { vars, secret });
         let settings = FailoverSettings::new(SENDING, development);
