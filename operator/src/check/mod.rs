@@ -135,6 +135,7 @@ pub(crate) async fn run(settings: &Settings, parts: &Parts, out: &mut dyn Write)
             for provider in &sms.providers {
                 check_provider(provider, aws.as_ref(), &http, is_production, &mut report).await?;
             }
+            report.finding("prices", &providers::prices(parts.clock.now()))?;
         }
         Err(_) if !secret_is_known => report.skipped("sms", "the credentials are in the secret")?,
         Err(error) => report.finding("sms", &Err(wrong_setting(&error)))?,

@@ -1,4 +1,5 @@
-//! The REST providers: whether they take our credentials, whether there is money, and whether the sender is ours.
+//! The REST providers: whether they take our credentials, whether there is money, and whether the sender is ours. And whether what
+//! is reckoned with for messages is still what they cost.
 
 use reqwest::{Client, RequestBuilder, Url, header::AUTHORIZATION};
 use serde_json::Value;
@@ -11,6 +12,7 @@ use two_factor::{
         },
         url::BaseUrl,
     },
+    domain::{Timestamp, price},
 };
 
 use super::{Finding, Problem, innermost};
@@ -72,6 +74,16 @@ fn not_taken(variables: &str) -> Problem {
 
 fn no_money(balance: &str) -> Problem {
     Problem::new(format!("the balance is {balance}: messages are refused"), "top up the account, and let it recharge itself")
+}
+
+/// How old the prices are that the cost metrics and the cost alarm reckon with.
+pub(super) fn prices(now: Timestamp) -> Finding {
+    let date = price::date();
+    if price::are_outdated(now) {
+        let remedy = "compare shared/src/domain/prices.csv with your contracts, set its date, and deploy";
+        return Err(Problem::new(format!("the list of {date} is older than a year: the cost metrics reckon with it"), remedy));
+    }
+    Ok(format!("list of {date}"))
 }
 
 /// Twilio: the account, its balance and the sender. A standard API key may see neither account nor balance, but sends all the same.

@@ -20,11 +20,12 @@ use crate::{
         http as http_client,
         jwks::JwksKeys,
         secrets::{CachedSecret, SecretsManagerSource},
-        sms::{Failover, FailoverSettings, Transports, prices},
+        sms::{Failover, FailoverSettings, Transports},
         system::{SystemClock, SystemRandom},
     },
     api::Authenticator,
     config::{Config, ConfigError, Environment, SmsConfig, Vars, sms::ProviderConfig},
+    domain::price,
     observability::metrics::Metrics,
     ports::{Clock, Random, SecretError, SecretErrorKind, SecretSource},
     use_cases::{Rules, Service},
@@ -132,7 +133,7 @@ impl App {
         let authenticator = Authenticator::new(&auth, keys, Arc::clone(&clock));
         join(authenticator.warm_up(), open_provider_connections(&sms_config, &aws, &http)).await;
 
-        let metrics = Metrics::from_vars(&vars, |country, provider| Some(prices::estimate(country, provider)?.0));
+        let metrics = Metrics::from_vars(&vars, |country, provider| price::estimate(country, provider).amount().0);
         let transports = Transports { http, aws: aws.config().clone() };
         let credentials = Arc::new(ProviderCredentials { vars, secret });
         let settings = FailoverSettings::new(SENDING, development);

@@ -10,6 +10,7 @@ pub mod digest;
 pub mod message;
 pub mod phone_number;
 pub mod policy;
+pub mod price;
 pub mod sms;
 pub mod timestamp;
 pub mod user_id;

@@ -24,8 +24,8 @@ use crate::{
     use_cases::RequestStats,
 };
 
-/// What a message to a country costs with a provider, in millionths of a US dollar; `None` where no price is known.
-pub type Price = fn(Country, Provider) -> Option<u64>;
+/// What a message to a country costs with a provider, in millionths of a US dollar.
+pub type Price = fn(Country, Provider) -> u64;
 
 /// What one request did.
 #[derive(Clone, Copy, Debug)]
@@ -128,7 +128,7 @@ impl Metrics {
         let mut by_country = Vec::new();
         if let Some(attempt) = sent {
             by_country.push(("CodesSent", Measure::ONE));
-            if let Some(cost) = stats.country().and_then(|country| (self.price)(country, attempt.provider)) {
+            if let Some(cost) = stats.country().map(|country| (self.price)(country, attempt.provider)) {
                 by_country.push(("EstimatedCostMicroUsd", Measure::Amount(cost)));
             }
         }
@@ -255,7 +255,7 @@ mod tests {
 
     fn metrics() -> Metrics {
         let vars = Vars::new([("METRICS_NAMESPACE".to_owned(), "TwoFactor/test".to_owned())]);
-        Metrics::from_vars(&vars, |_, _| Some(7_900)).unwrap()
+        Metrics::from_vars(&vars, |_, _| 7_900).unwrap()
     }
 
     fn lines(metrics: &Metrics, stats: &RequestStats) -> Vec<Json> {
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn nothing_is_written_unless_a_namespace_is_named() {
-        assert!(Metrics::from_vars(&Vars::default(), |_, _| None).is_none());
+        assert!(Metrics::from_vars(&Vars::default(), |_, _| 0).is_none());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU8, Ordering},
     },
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -18,6 +19,7 @@ use two_factor::{
         system::{SystemClock, SystemRandom},
     },
     app::Parts,
+    domain::price,
     ports::Clock,
 };
 use two_factor_local::{
@@ -26,6 +28,7 @@ use two_factor_local::{
 };
 use two_factor_operator::{Ending, Invocation, run};
 use two_factor_tests::{
+    clock::ManualClock,
     service::{HOME, TestService, WORK, wrong},
     tokens::SigningKey,
 };
@@ -179,9 +182,13 @@ impl Deployment {
     }
 
     async fn check_with(&self, changes: &[(&str, &str)]) -> Outcome {
+        self.check_at(ManualClock::new(), changes).await
+    }
+
+    async fn check_at(&self, clock: Arc<ManualClock>, changes: &[(&str, &str)]) -> Outcome {
         let settings = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let settings: Vec<_> = settings.chain(changes.iter().copied()).collect();
-        let outcome = doctor(&settings, &["check"]).await;
+        let outcome = doctor_at(clock, &settings, &["check"]).await;
         for secret in ["t0k3n", "s3cr3t", "m3ss4g3b1rd", "p3pp3r"] {
             assert!(!outcome.out.contains(secret) && !outcome.err.contains(secret), "{secret} is shown:\n{}", outcome.out);
         }
@@ -212,7 +219,7 @@ fn get_as(user: &str, password: &str) -> MockBuilder {
 async fn a_sound_deployment_has_no_problem_and_nothing_is_sent() {
     let deployment = Deployment::sound().await;
     let outcome = deployment.check().await;
-    let keys = format!("{}/keys", deployment.server.uri());
+    let (keys, prices) = (format!("{}/keys", deployment.server.uri()), price::date());
     let expected = format!(
         "\
 ok       aws          region eu-central-1, credentials found
@@ -228,8 +235,9 @@ ok       aws-sms      out of the sandbox; 50 USD may be spent in a month
 ok       vonage       balance 10.28 EUR; sends as ACME
 ok       messagebird  balance 9.2 euros; sends as ACME
 ok       plivo        balance 1.81 USD; sends as +15005550006
+ok       prices       list of {prices}
 
-no problems: 12 ok
+no problems: 13 ok
 "
     );
     assert_eq!(outcome.out, expected);
@@ -242,6 +250,14 @@ no problems: 12 ok
                 .is_some_and(|target| ["GetSecretValue", "Describe"].iter().any(|read| target.to_str().unwrap().contains(read)));
         assert!(reads, "{} {} {body}", request.method, request.url);
     }
+}
+
+#[tokio::test]
+async fn prices_older_than_a_year_are_a_problem() {
+    let deployment = Deployment::sound().await;
+    let clock = ManualClock::new();
+    clock.advance(Duration::from_hours(366 * 24));
+    deployment.check_at(clock, &[]).await.is_problem("prices", "is older than a year", "shared/src/domain/prices.csv");
 }
 
 #[tokio::test]
@@ -267,7 +283,7 @@ async fn a_problem_of_a_provider_is_named_with_what_to_do() {
     outcome.is_problem("messagebird", "the balance is 0 euros", "top up");
     outcome.is_problem("plivo", "+15005550006 does not belong to this account", "PLIVO_FROM");
     outcome.is_ok("table", "is active");
-    assert!(outcome.out.ends_with("\n6 problems: 6 ok\n"), "{}", outcome.out);
+    assert!(outcome.out.ends_with("\n6 problems: 7 ok\n"), "{}", outcome.out);
     assert_eq!(outcome.ending.code(), 1);
 
     for (status, body, what, remedy) in [

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{CredentialSource, SmsGateway, Transports, prices};
+use super::{CredentialSource, SmsGateway, Transports};
 use crate::{
     config::{SmsConfig, sms::ProviderConfig},
     domain::{
@@ -15,6 +15,7 @@ use crate::{
             delivery::{Attempt, Delivery, NextStep},
             route::Routes,
         },
+        price,
     },
     ports::{Channel, Clock, Deadline, SmsSender},
 };
@@ -197,15 +198,15 @@ fn log(attempt: &Attempt, message: &TextMessage) {
     let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let (reference, phone, country) = (&message.reference, message.to.masked(), message.to.country());
     // What may have been sent may have to be paid.
-    let price = || prices::estimate(country, *provider).map(tracing::field::display);
+    let price = || price::estimate(country, *provider).amount();
     match result {
         Ok(id) => tracing::info!(
             %provider, outcome = "accepted", message_id = %id, duration_ms, %reference, %phone, %country,
-            estimated_cost_usd = price(), "a provider took the message"
+            estimated_cost_usd = %price(), "a provider took the message"
         ),
         Err(failure) if failure.class == FailureClass::UnknownOutcome => tracing::warn!(
             %provider, outcome = failure.class.as_str(), code = failure.code(), duration_ms, %reference, %phone, %country,
-            estimated_cost_usd = price(), "a provider may have taken the message"
+            estimated_cost_usd = %price(), "a provider may have taken the message"
         ),
         Err(failure) => tracing::warn!(
             %provider, outcome = failure.class.as_str(), code = failure.code(), duration_ms, %reference, %phone, %country,

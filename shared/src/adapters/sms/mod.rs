@@ -15,7 +15,6 @@ pub mod aws_sms;
 pub mod failover;
 pub mod messagebird;
 pub mod plivo;
-pub mod prices;
 mod rest;
 pub mod sns;
 pub mod twilio;
