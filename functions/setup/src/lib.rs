@@ -9,7 +9,6 @@ use two_factor::{
         route::{SETUP, SetupAction},
     },
     app::{App, Exchange},
-    use_cases::Caller,
 };
 
 /// Answers one request.
@@ -29,7 +28,10 @@ async fn answer(exchange: &mut Exchange<'_>) -> Result<Response, Problem> {
                 let granted = exchange.session(&caller).setup(phone, code).await;
                 exchange.answer(granted)
             }
-            SetupBody::None(body) => disable(exchange, &caller, body).await,
+            SetupBody::None(body) => {
+                let granted = exchange.session(&caller).disable(body.code).await;
+                exchange.answer(granted)
+            }
         },
         SetupAction::Status => {
             let status = exchange.session(&caller).status().await.map_err(|failure| exchange.problem(failure))?;
@@ -37,12 +39,8 @@ async fn answer(exchange: &mut Exchange<'_>) -> Result<Response, Problem> {
         }
         SetupAction::Disable => {
             let body = DisableBody::parse(exchange.request)?;
-            disable(exchange, &caller, body).await
+            let granted = exchange.session(&caller).disable(body.code).await;
+            exchange.answer(granted)
         }
     }
-}
-
-async fn disable(exchange: &mut Exchange<'_>, caller: &Caller, body: DisableBody) -> Result<Response, Problem> {
-    let granted = exchange.session(caller).disable(body.code).await;
-    exchange.answer(granted)
 }

@@ -178,14 +178,6 @@ pub enum DeliveryReason {
 }
 
 impl DeliveryReason {
-    /// Whether the message was refused for the sake of its recipient, and not because of an outage of ours.
-    pub const fn is_recipients(self) -> bool {
-        match self {
-            Self::InvalidNumber | Self::NotMobile | Self::OptedOut | Self::CountryNotPermitted | Self::Rejected => true,
-            Self::ProviderUnavailable => false,
-        }
-    }
-
     /// The value of the `reason` member.
     pub const fn as_str(self) -> &'static str {
         match self {

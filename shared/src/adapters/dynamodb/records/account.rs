@@ -298,6 +298,7 @@ impl Unpacker<'_> {
 #[cfg(test)]
 mod tests {
     use proptest::{collection::vec, option, prelude::*, sample::select};
+    use rand::{SeedableRng, rngs::ChaCha12Rng};
 
     use super::*;
     use crate::domain::{Pepper, Policy, UserId, phone_number::tests::number as phone, sms::send_window::SendState};
@@ -531,7 +532,7 @@ mod tests {
     fn a_busy_account_is_one_write_unit() {
         let user = UserId::parse("6f9619ff-8b86-d011-b42d-00c04fc964ff").unwrap();
         let (pepper, now) = (Pepper::new(&[1; 32]).unwrap(), Timestamp::from_millis(1_800_000_000_000));
-        let mut rng = <rand::rngs::ChaCha12Rng as rand::SeedableRng>::seed_from_u64(1);
+        let mut rng = ChaCha12Rng::seed_from_u64(1);
         let until = now.plus(Policy::default().code_ttl);
         let superseded = SupersededCode { tag: CodeTag::from_bytes([1; 8]), until };
         let account = Account {

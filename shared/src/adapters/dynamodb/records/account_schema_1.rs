@@ -95,6 +95,7 @@ fn read_send(node: Node<'_>) -> Result<SentCode, RecordError> {
 #[cfg(test)]
 mod tests {
     use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+    use rand::{SeedableRng, rngs::ChaCha12Rng};
     use serde_json::Value;
 
     use super::{
@@ -166,7 +167,7 @@ mod tests {
         };
         let proof = Proof::Sms(code("123456"));
         let command = Command::Verify { proof, purpose: None, regenerate_backup_codes: false };
-        let mut rng = <rand::rngs::ChaCha12Rng as rand::SeedableRng>::seed_from_u64(1);
+        let mut rng = ChaCha12Rng::seed_from_u64(1);
         let decision = decide(account, &command, &context, &mut rng);
         assert!(decision.outcome.is_ok(), "{:?}", decision.outcome);
     }
