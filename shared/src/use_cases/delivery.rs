@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::{Failure, Granted, Session};
+use super::{
+    service::{Failure, Granted},
+    session::Session,
+};
 use crate::{
     domain::{
-        AuditEvent, AuditKind, AuditOutcome, Command, PhoneNumber, Provider, TextMessage,
+        AuditEvent, AuditKind, AuditOutcome, ChallengeId, Command, PhoneNumber, Provider, TextMessage,
         audit::AuditDetails,
         decide::{Notification, OutgoingCode},
         message::{
@@ -126,12 +129,7 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
     }
 }
 
-fn delivery_ended(
-    outcome: AuditOutcome,
-    to: PhoneNumber,
-    challenge: crate::domain::ChallengeId,
-    delivery: Delivery,
-) -> AuditEvent {
+fn delivery_ended(outcome: AuditOutcome, to: PhoneNumber, challenge: ChallengeId, delivery: Delivery) -> AuditEvent {
     let details = AuditDetails { reference: Some(challenge), attempts: delivery.attempts, ..AuditDetails::default() };
     AuditEvent { kind: AuditKind::Delivery, outcome, phone: Some(to), details }
 }

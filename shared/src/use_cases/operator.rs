@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::{Failure, Granted, Session};
+use super::{
+    service::{Failure, Granted},
+    session::Session,
+};
 use crate::{
     domain::{
         Account, AuditEvent, AuditKind, AuditOutcome, Command, PhoneNumber, TextMessage,

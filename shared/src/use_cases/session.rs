@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::{Caller, Failure, Granted, RequestStats, Service};
+use super::{
+    request_stats::RequestStats,
+    service::{Caller, Failure, Granted, Service},
+};
 use crate::{
     domain::{
         Answer, AuditEvent, Command, Decision, PhoneNumber, Proof, Purpose, Refusal, Timestamp,
@@ -42,6 +45,13 @@ pub(super) struct Settled {
 
 /// A window of a number that is read beforehand.
 type NumberToRead = Option<(PhoneNumber, WindowKind)>;
+
+impl<S: Store, M: SmsSender> Service<S, M> {
+    /// One request of `caller`, which is answered before `deadline`; what it does is written down in `stats`.
+    pub fn session<'a>(&'a self, caller: &'a Caller, deadline: Deadline, stats: &'a mut RequestStats) -> Session<'a, S, M> {
+        Session { service: self, caller, deadline, stats }
+    }
+}
 
 impl<S: Store, M: SmsSender> Session<'_, S, M> {
     /// Starts an enrollment, or the replacement of the active number, and sends a code to `phone`.
