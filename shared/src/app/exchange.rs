@@ -41,7 +41,7 @@ pub struct Exchange<'a> {
     stats: RequestStats,
 }
 
-impl<'a> Exchange<'a> {
+impl Exchange<'_> {
     /// Who asks.
     ///
     /// # Errors

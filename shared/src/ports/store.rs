@@ -107,9 +107,9 @@ pub struct Commit {
     pub expected: Option<Version>,
     /// The account as it shall be, and when storage may drop it; `None` if it stays as it is.
     pub account: Option<(Account, Option<Timestamp>)>,
-    /// SendWindow to take. Each must be free, which is to say not taken within one `window` before it is taken now.
+    /// Slots to take. Each must be free, which is to say not taken within one `window` before it is taken now.
     pub take: Vec<SlotChange>,
-    /// SendWindow to give back, unless they were taken again since.
+    /// Slots to give back, unless they were taken again since.
     pub give_back: Vec<SlotChange>,
     /// The length of the send windows.
     pub window: Duration,
