@@ -38,7 +38,7 @@ pub fn granted(granted: &Granted, request_id: &str) -> Response {
             )
         }
         Answer::Bound { purpose, phone, backup_codes } => ok(
-            &Verified {
+            &CodeAccepted {
                 verified: true,
                 enabled: true,
                 method: Method::Sms.as_str(),
@@ -52,7 +52,7 @@ pub fn granted(granted: &Granted, request_id: &str) -> Response {
             request_id,
         ),
         Answer::Confirmed { purpose, accepted, backup_codes_remaining, backup_codes } => ok(
-            &Verified {
+            &CodeAccepted {
                 verified: true,
                 enabled: true,
                 method: accepted.method.as_str(),
@@ -136,7 +136,7 @@ struct CodeSent {
 }
 
 #[derive(Serialize)]
-struct Verified {
+struct CodeAccepted {
     verified: bool,
     enabled: bool,
     method: &'static str,

@@ -366,14 +366,14 @@ impl SendLog {
     }
 
     fn allowance_wait(&self, allowance: Allowance, policy: &Policy, now: Timestamp) -> Duration {
-        let sends = self.spent(allowance, policy, now).map(|send| send.at).collect();
-        until_one_leaves(sends, policy.sms_max_per_window.into(), policy, now)
+        let sends: Vec<_> = self.spent(allowance, policy, now).map(|send| send.at).collect();
+        until_one_leaves(&sends, policy.sms_max_per_window.into(), policy, now)
     }
 
     fn refused_wait(&self, policy: &Policy, now: Timestamp) -> Duration {
-        let refused =
-            self.within_window(policy, now).filter(|send| send.state == SendState::Refused).map(|send| send.at).collect();
-        until_one_leaves(refused, policy.sms_max_refused.into(), policy, now)
+        let refused = self.within_window(policy, now).filter(|send| send.state == SendState::Refused);
+        let refused: Vec<_> = refused.map(|send| send.at).collect();
+        until_one_leaves(&refused, policy.sms_max_refused.into(), policy, now)
     }
 
     /// The slot of the number's window to try first without having read it: the first one that none of the user's own sends holds.
@@ -388,7 +388,7 @@ impl SendLog {
 }
 
 /// How long until fewer than `max` of these sends, oldest first, are in the window; zero if that is so now.
-fn until_one_leaves(sends: Vec<Timestamp>, max: usize, policy: &Policy, now: Timestamp) -> Duration {
+fn until_one_leaves(sends: &[Timestamp], max: usize, policy: &Policy, now: Timestamp) -> Duration {
     let leaving = sends.len().checked_sub(max).and_then(|index| sends.get(index));
     leaving.map(|at| at.plus(policy.sms_window).since(now)).unwrap_or_default()
 }
