@@ -6,7 +6,7 @@ use rand::RngExt;
 
 use super::{
     service::{Failure, Granted},
-    session::Session,
+    session::{Session, Settled},
 };
 use crate::{
     domain::{
@@ -41,17 +41,14 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
             Channel::Answer => (Routes::default(), false),
             Channel::Missing => return Err(Failure::SmsNotConfigured),
         };
-        let settled = self.settle(command, number, &routes).await?;
-        self.deliver_notification(settled.notification).await;
-        let answer = settled.outcome?;
-        let development_code = match settled.code {
-            Some(code) if sends => {
-                self.deliver_code(code, &routes).await?;
-                None
-            }
-            code => code.map(|code| code.code),
+        let Settled { outcome, code, notification } = self.settle(command, number, &routes).await?;
+        // The code first: somebody waits for it.
+        let unsent = match code {
+            Some(code) if sends => self.deliver_code(code, &routes).await.map(|()| None),
+            code => Ok(code.map(|code| code.code)),
         };
-        Ok(Granted { answer, development_code })
+        self.deliver_notification(notification).await;
+        Ok(Granted { answer: outcome?, development_code: unsent? })
     }
 
     /// Sends a code whose send is reserved. A definite refusal gives the send back; an unknown outcome does not (S12).

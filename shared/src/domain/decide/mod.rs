@@ -102,11 +102,9 @@ impl<'a> Draft<'a> {
     /// lead anywhere is not spent.
     fn finish(self, kind: AuditKind, outcome: Result<Answer, Refusal>, before: &Account) -> Decision {
         let Self { account, effects, subject, .. } = self;
-        let Effects { take, give_back, code, notification, events: consequences } = match outcome {
-            Ok(_) | Err(Refusal::InvalidCode { .. }) => effects,
-            Err(_) => Effects::default(),
-        };
         let counts = matches!(outcome, Ok(_) | Err(Refusal::InvalidCode { .. }));
+        let Effects { take, give_back, code, notification, events: consequences } =
+            if counts { effects } else { Effects::default() };
         let ended = match outcome {
             Ok(_) => subject.ended.unwrap_or(AuditOutcome::Success),
             Err(refusal) => AuditOutcome::Refused(refusal),
@@ -125,6 +123,7 @@ impl<'a> Draft<'a> {
 
     fn setup(&mut self, phone: &PhoneNumber, proof: Option<&Proof>) -> Result<Answer, Refusal> {
         let (purpose, allowance) = match &self.account.sms.state {
+            // A proof that is not needed is ignored.
             FactorState::Off => (Purpose::Enroll, Allowance::User),
             FactorState::On(_) | FactorState::Disabled(_) => {
                 let accepted = self.judge(proof.ok_or(Refusal::VerificationRequired)?, Purpose::Change)?;
@@ -145,6 +144,9 @@ impl<'a> Draft<'a> {
         let (answer, details) = self.send_code(purpose, phone, allowance)?;
         let sent = AuditEvent::new(AuditKind::Send, AuditOutcome::Success, Some(phone.clone()));
         self.effects.events.push(AuditEvent { details, ..sent });
+        if allowance == Allowance::Recovery {
+            self.tell_active(NotificationKind::BackupCodeUsed);
+        }
         Ok(answer)
     }
 
