@@ -9,7 +9,7 @@ mod send;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
-mod properties;
+mod shell;
 
 use rand::CryptoRng;
 
@@ -130,7 +130,10 @@ impl<'a> Draft<'a> {
                 let accepted = self.judge(proof.ok_or(Refusal::VerificationRequired)?, Purpose::Change)?;
                 let allowance = match accepted.method {
                     Method::Sms => Allowance::User,
-                    Method::BackupCode => Allowance::Recovery,
+                    Method::BackupCode => {
+                        self.tell_active(NotificationKind::BackupCodeUsed);
+                        Allowance::Recovery
+                    }
                 };
                 (Purpose::Replace, allowance)
             }
@@ -169,7 +172,9 @@ impl<'a> Draft<'a> {
             (None, Proof::Sms(_)) => self.account.sms.usual_purpose(),
         };
         let accepted = self.judge(proof, purpose)?;
-        if let (true, Some(pending)) = (purpose.binds_a_number(), self.account.sms.pending.take()) {
+        if purpose.binds_a_number()
+            && let Some(pending) = self.account.sms.pending.take()
+        {
             return Ok(self.bind(purpose, pending.phone));
         }
         let backup_codes = regenerate.then(|| {
