@@ -9,6 +9,8 @@ mod send;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod shell;
 
 use rand::CryptoRng;
