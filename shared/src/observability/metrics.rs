@@ -249,7 +249,9 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::domain::{AuditOutcome, decide::SendLimit, message::delivery::Failure};
+    use crate::domain::{
+        AuditEvent, AuditOutcome, Refusal, message::delivery::Failure, phone_number::tests::number, sms::send_window::SendLimit,
+    };
 
     const AT: Timestamp = Timestamp::from_millis(1_767_323_045_678);
 
@@ -276,7 +278,11 @@ mod tests {
     }
 
     fn stats(attempts: Vec<Attempt>) -> RequestStats {
-        RequestStats { country: Country::parse("US"), attempts, ..RequestStats::default() }
+        RequestStats { events: vec![event(AuditKind::Send, AuditOutcome::Success)], attempts, ..RequestStats::default() }
+    }
+
+    fn event(kind: AuditKind, outcome: AuditOutcome) -> AuditEvent {
+        AuditEvent::new(kind, outcome, Some(number("+12015550123")))
     }
 
     #[test]
@@ -360,7 +366,7 @@ mod tests {
     fn a_code_that_is_typed_in_settles_one_that_was_sent() {
         let mut stats = stats(Vec::new());
         stats.sms_code_accepted = true;
-        stats.events.push((AuditEvent::Verify, AuditOutcome::Success));
+        stats.events.push(event(AuditKind::Verify, AuditOutcome::Success));
         let lines = lines(&metrics(), &stats);
         let code = line_with(&lines, "CodesVerified");
         assert_eq!([&code["CodesVerified"], &code["UnverifiedCodes"], &code["Country"]], [&json!(1), &json!(-1), &json!("US")]);
@@ -370,12 +376,12 @@ mod tests {
     #[test]
     fn refusals_count_by_their_code_and_limit() {
         let mut stats = stats(Vec::new());
-        stats.events.push((AuditEvent::Verify, AuditOutcome::Refused("invalid_code")));
-        stats.events.push((AuditEvent::Locked, AuditOutcome::Success));
-        stats.limit = Some(SendLimit::Phone);
+        stats.events.push(event(AuditKind::Verify, AuditOutcome::Refused(Refusal::InvalidCode { attempts_remaining: Some(4) })));
+        stats.events.push(event(AuditKind::Locked, AuditOutcome::Success));
+        stats.limit = Some(SendLimit::Number);
         let lines = lines(&metrics(), &stats);
         assert_eq!(line_with(&lines, "VerifyResult")["Outcome"], "invalid_code");
         assert_eq!(line_with(&lines, "Locked")["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));
-        assert_eq!(line_with(&lines, "LimitHit")["Limit"], "phone");
+        assert_eq!(line_with(&lines, "LimitHit")["Limit"], "number");
     }
 }

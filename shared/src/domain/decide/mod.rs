@@ -10,6 +10,8 @@ mod send;
 mod examples;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod shell;
 
 use rand::CryptoRng;
 
@@ -129,7 +131,10 @@ impl<'a> Draft<'a> {
                 let accepted = self.judge(proof.ok_or(Refusal::VerificationRequired)?, Purpose::Change)?;
                 let allowance = match accepted.method {
                     Method::Sms => Allowance::User,
-                    Method::BackupCode => Allowance::Recovery,
+                    Method::BackupCode => {
+                        self.tell_active(NotificationKind::BackupCodeUsed);
+                        Allowance::Recovery
+                    }
                 };
                 (Purpose::Replace, allowance)
             }
@@ -171,7 +176,9 @@ impl<'a> Draft<'a> {
             (None, Proof::Sms(_)) => self.account.sms.usual_purpose(),
         };
         let accepted = self.judge(proof, purpose)?;
-        if let (true, Some(pending)) = (purpose.binds_a_number(), self.account.sms.pending.take()) {
+        if purpose.binds_a_number()
+            && let Some(pending) = self.account.sms.pending.take()
+        {
             return Ok(self.bind(purpose, pending.phone));
         }
         let backup_codes = regenerate.then(|| {

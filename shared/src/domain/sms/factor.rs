@@ -128,10 +128,15 @@ impl SmsFactor {
         self.pending.take()
     }
 
-    /// Wrong guesses left at the code that is out, before it is used up or the account is locked.
+    /// Wrong guesses left at the code that is out, before it is used up, codes are locked, or the number is disabled. An enrollment is
+    /// never disabled: there is no number yet that could be.
     pub fn attempts_remaining(&self, policy: &Policy) -> u32 {
         let at_code = self.challenge.as_ref().map_or(0, |code| policy.code_max_attempts.saturating_sub(code.failed_attempts));
-        at_code.min(self.failed_attempts.left_before_lock(policy))
+        let before_lock = at_code.min(self.failed_attempts.left_before_lock(policy));
+        match self.state {
+            FactorState::Off => before_lock,
+            FactorState::On(_) | FactorState::Disabled(_) => before_lock.min(self.failed_attempts.left_before_disabling(policy)),
+        }
     }
 }
 

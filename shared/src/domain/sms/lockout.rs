@@ -24,11 +24,14 @@ impl FailedAttempts {
         self.locked_until.filter(|until| *until > now).map(|until| until.since(now))
     }
 
-    /// Wrong codes left before the next lock, or before the number is disabled, whichever comes first.
+    /// Wrong codes left before the next lock; at least 1.
     pub fn left_before_lock(&self, policy: &Policy) -> u32 {
-        let to_lock = policy.lock_after_failures - self.count % policy.lock_after_failures;
-        let to_exhaustion = policy.disable_after_failures.checked_sub(self.count).filter(|left| *left > 0);
-        to_exhaustion.map_or(to_lock, |left| left.min(to_lock))
+        policy.lock_after_failures - self.count % policy.lock_after_failures
+    }
+
+    /// Wrong codes left before a number is disabled; at least 1.
+    pub fn left_before_disabling(&self, policy: &Policy) -> u32 {
+        policy.disable_after_failures.saturating_sub(self.count).max(1)
     }
 
     /// Whether so many codes were wrong in a row that the number is disabled.
@@ -80,11 +83,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_told_up_to_the_next_lock_or_the_end_whichever_is_nearer() {
+    fn what_is_left_is_told_up_to_the_next_lock_and_up_to_the_end() {
         let policy = Policy { lock_after_failures: 10, disable_after_failures: 25, ..Policy::default() };
-        for (count, left) in [(0, 10), (1, 9), (9, 1), (10, 10), (16, 4), (19, 1), (20, 5), (24, 1), (25, 5), (30, 10)] {
+        for (count, to_lock, to_end) in [(0, 10, 25), (1, 9, 24), (9, 1, 16), (10, 10, 15), (24, 6, 1), (25, 5, 1), (30, 10, 1)] {
             let failed = FailedAttempts { count, ..FailedAttempts::default() };
-            assert_eq!(failed.left_before_lock(&policy), left, "after {count}");
+            assert_eq!(failed.left_before_lock(&policy), to_lock, "after {count}");
+            assert_eq!(failed.left_before_disabling(&policy), to_end, "after {count}");
             assert_eq!(failed.is_exhausted(&policy), count >= 25, "after {count}");
         }
     }

@@ -44,9 +44,13 @@ impl SendWindow {
 /// What storage does to a window.
 #[cfg(test)]
 impl SendWindow {
-    /// Takes a slot.
-    pub fn take(&mut self, slot: Slot) {
-        self.0.insert(slot.index, slot.taken_at);
+    /// Takes a slot, unless it was taken within one `window` before; `false` then.
+    pub fn take(&mut self, slot: Slot, window: Duration) -> bool {
+        let is_free = self.0.get(&slot.index).is_none_or(|taken| taken.plus(window) <= slot.taken_at);
+        if is_free {
+            self.0.insert(slot.index, slot.taken_at);
+        }
+        is_free
     }
 
     /// Puts a slot back, unless it was taken again since.
@@ -366,14 +370,12 @@ impl SendLog {
     }
 
     fn allowance_wait(&self, allowance: Allowance, policy: &Policy, now: Timestamp) -> Duration {
-        let sends: Vec<_> = self.spent(allowance, policy, now).map(|send| send.at).collect();
-        until_one_leaves(&sends, policy.sms_max_per_window.into(), policy, now)
+        until_one_leaves(self.spent(allowance, policy, now), policy.sms_max_per_window, policy, now)
     }
 
     fn refused_wait(&self, policy: &Policy, now: Timestamp) -> Duration {
         let refused = self.within_window(policy, now).filter(|send| send.state == SendState::Refused);
-        let refused: Vec<_> = refused.map(|send| send.at).collect();
-        until_one_leaves(&refused, policy.sms_max_refused.into(), policy, now)
+        until_one_leaves(refused, policy.sms_max_refused, policy, now)
     }
 
     /// The slot of the number's window to try first without having read it: the first one that none of the user's own sends holds.
@@ -388,9 +390,10 @@ impl SendLog {
 }
 
 /// How long until fewer than `max` of these sends, oldest first, are in the window; zero if that is so now.
-fn until_one_leaves(sends: &[Timestamp], max: usize, policy: &Policy, now: Timestamp) -> Duration {
-    let leaving = sends.len().checked_sub(max).and_then(|index| sends.get(index));
-    leaving.map(|at| at.plus(policy.sms_window).since(now)).unwrap_or_default()
+fn until_one_leaves<'a>(sends: impl Iterator<Item = &'a SentCode>, max: u16, policy: &Policy, now: Timestamp) -> Duration {
+    let sends: Vec<_> = sends.collect();
+    let leaving = sends.len().checked_sub(max.into()).and_then(|index| sends.get(index));
+    leaving.map(|send| send.at.plus(policy.sms_window).since(now)).unwrap_or_default()
 }
 
 /// The instant from which no limit looks at this send any more.
@@ -455,10 +458,13 @@ mod tests {
 
     #[test]
     fn a_slot_that_was_taken_again_is_not_given_back() {
-        let (mine, theirs) =
-            (Slot { index: 0, taken_at: Timestamp::from_millis(1) }, Slot { index: 0, taken_at: Timestamp::from_millis(2) });
+        let (mine, theirs) = (
+            Slot { index: 0, taken_at: Timestamp::from_millis(1) },
+            Slot { index: 0, taken_at: Timestamp::from_millis(3_600_001) },
+        );
         let mut window = SendWindow::new([mine]);
-        window.take(theirs);
+        assert!(!window.take(Slot { index: 0, taken_at: Timestamp::from_millis(3_600_000) }, WINDOW), "within the window");
+        assert!(window.take(theirs, WINDOW));
         window.give_back(mine);
         assert_eq!(window, SendWindow::new([theirs]));
         window.give_back(theirs);

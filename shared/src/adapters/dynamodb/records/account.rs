@@ -513,8 +513,8 @@ mod tests {
 
     /// The size of an item, by the rules of the DynamoDB Developer Guide ("Item sizes and formats").
     fn size(item: &Item) -> usize {
-        fn value(value: &AttributeValue) -> usize {
-            match value {
+        fn value(of: &AttributeValue) -> usize {
+            match of {
                 AttributeValue::S(text) => text.len(),
                 AttributeValue::N(digits) => digits.len().div_ceil(2) + 1,
                 AttributeValue::B(blob) => blob.as_ref().len(),

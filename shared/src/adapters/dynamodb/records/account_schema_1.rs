@@ -102,7 +102,9 @@ mod tests {
         super::{account::AccountRecord, attributes::Item},
         *,
     };
-    use crate::domain::{Code, Command, Context, Pepper, Policy, Proof, Timestamp, UserId, decide, message::route::Routes};
+    use crate::domain::{
+        Code, Command, Pepper, Policy, Proof, Timestamp, UserId, decide, decide::Context, message::route::Routes,
+    };
 
     /// DynamoDB's JSON, as the AWS CLI shows it; binaries in hex.
     fn attribute(json: &Value) -> AttributeValue {
