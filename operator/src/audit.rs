@@ -11,7 +11,7 @@ use crate::{
 
 /// Prints the latest records, newest last.
 pub(crate) async fn run(app: &App, user: &UserId, limit: usize, out: &mut dyn Write) -> Result<Ending, Failure> {
-    let trail = app.service.store.audit_trail(user, limit).await;
+    let trail = app.service.store.audit_trail(user, limit, app.service.deadline()).await;
     let trail = trail.map_err(|_| Failure::Told("the table cannot be read; `doctor check` says why".to_owned()))?;
     if trail.is_empty() {
         writeln!(out, "There is no record of {}.", printable(user.as_str()))?;

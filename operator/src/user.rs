@@ -42,7 +42,11 @@ pub(crate) async fn run(app: &App, caller: &Caller, act: UserAct, out: &mut dyn 
 /// The account as it is now; `None` if nothing is stored of the user.
 async fn load(app: &App, user: &UserId) -> Result<Option<Account>, Failure> {
     let service = &app.service;
-    let snapshot = service.store.load(LoadRequest { user, phone: None, address: None }).await.map_err(|_| unavailable())?;
+    let snapshot = service
+        .store
+        .load(LoadRequest { user, phone: None, address: None }, service.deadline())
+        .await
+        .map_err(|_| unavailable())?;
     Ok(snapshot.version.map(|_| snapshot.account.at(&service.policy, service.clock.now())))
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::{Client, config::timeout::TimeoutConfig, types::AttributeValue};
 use reqwest::{
     Method,
     header::{HeaderMap, HeaderName},
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use two_factor::{
     adapters::{
-        dynamodb::{AuditEntry, client, table::ensure_table},
+        dynamodb::{AuditEntry, DynamoStore, client, table::ensure_table},
         http::public_client,
         system::SystemRandom,
     },
@@ -40,6 +40,9 @@ pub const HOME: &str = "+14155551234";
 /// A number in the United Kingdom.
 pub const WORK: &str = "+447400123456";
 
+/// How long a try of a call to storage takes in a service that is in a hurry: too short for a machine that is not on loopback.
+pub const SHORT_TRY: Duration = Duration::from_millis(250);
+
 /// The running service.
 pub struct TestService {
     /// Moves the service's time.
@@ -58,15 +61,25 @@ pub struct TestService {
 impl TestService {
     /// In development and without a provider: codes come in the answers.
     pub async fn development(settings: &[(&str, &str)]) -> Self {
-        Self::start(settings, false).await
+        Self::start(settings, false, None).await
     }
 
     /// In production, sending through Twilio, which is an inbox.
     pub async fn production(settings: &[(&str, &str)]) -> Self {
-        Self::start(settings, true).await
+        Self::start(settings, true, None).await
     }
 
-    async fn start(settings: &[(&str, &str)], production: bool) -> Self {
+    /// As [`Self::development`], but a request takes `time_limit` at the most, and a try of a call to storage [`SHORT_TRY`].
+    pub async fn development_in_a_hurry(settings: &[(&str, &str)], time_limit: Duration) -> Self {
+        Self::start(settings, false, Some(time_limit)).await
+    }
+
+    /// As [`Self::production`], in the same hurry.
+    pub async fn production_in_a_hurry(settings: &[(&str, &str)], time_limit: Duration) -> Self {
+        Self::start(settings, true, Some(time_limit)).await
+    }
+
+    async fn start(settings: &[(&str, &str)], production: bool, time_limit: Option<Duration>) -> Self {
         let database = EmbeddedDatabase::start(None, 0).expect("the embedded database starts");
         ensure_table(&client(&sdk_config(&database.endpoint()).expect("complete settings")), "sms-2fa")
             .await
@@ -99,7 +112,14 @@ impl TestService {
         let vars = Vars::new(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
         let mint = TokenMint::new(&Config::from_vars(&vars).expect("the settings are right").auth).expect("tokens can be minted");
         let parts = Parts { clock: Arc::clone(&clock) as Arc<dyn Clock>, random: Arc::new(SystemRandom) };
-        let app = App::start_with(vars, parts).await.unwrap_or_else(|error| panic!("the service starts: {error}"));
+        let mut app = App::start_with(vars, parts).await.unwrap_or_else(|error| panic!("the service starts: {error}"));
+        if let Some(time_limit) = time_limit {
+            let config = client(&sdk_config(&storage_url).expect("complete settings")).config().to_builder();
+            let timeouts = TimeoutConfig::builder().operation_attempt_timeout(SHORT_TRY).build();
+            let client = Client::from_conf(config.timeout_config(timeouts).build());
+            app.service.store = DynamoStore::new(&client, "sms-2fa".to_owned(), app.service.pepper.clone());
+            app.service.time_limit = time_limit;
+        }
         let app = Arc::new(app);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
         let server = LocalServer::start(listener, Arc::clone(&app), Options::default()).expect("the server starts");
@@ -162,12 +182,12 @@ impl TestService {
     /// The user's audit trail, oldest first.
     pub async fn audit_trail(&self, user: &str) -> Vec<AuditEntry> {
         let user = UserId::parse(user).expect("an identifier");
-        self.app.service.store.audit_trail(&user, usize::MAX).await.expect("the trail can be read")
+        self.app.service.store.audit_trail(&user, usize::MAX, self.app.service.deadline()).await.expect("the trail can be read")
     }
 
     /// A request to build on.
     pub fn request(&self, method: Method, url: &str) -> reqwest::RequestBuilder {
-        self.http.request(method, url)
+        self.http.request(method, url).timeout(Duration::from_mins(1))
     }
 
     /// The code in the text message that was sent last.
@@ -223,6 +243,11 @@ impl User<'_> {
     /// POST verify.
     pub async fn verify(&self, code: &str) -> Reply {
         self.call(Method::POST, "verify", json!({"code": code})).await
+    }
+
+    /// POST verify, with the wish for new backup codes.
+    pub async fn regenerate_backup_codes(&self, code: &str) -> Reply {
+        self.call(Method::POST, "verify", json!({"code": code, "regenerate_backup_codes": true})).await
     }
 
     /// GET setup.

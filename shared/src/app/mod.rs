@@ -39,6 +39,9 @@ const CONNECTING: Duration = Duration::from_millis(1500);
 /// where storage takes all the time that it is given.
 const SENDING: Duration = Duration::from_secs(10);
 
+/// How long a request may wait for storage: the functions' time (`Timeout` in template.yaml) less a second to answer in.
+const REQUEST_TIME: Duration = Duration::from_secs(27);
+
 /// Where time and randomness come from. Tests bring their own clock.
 #[derive(Clone)]
 pub struct Parts {
@@ -129,8 +132,9 @@ impl App {
         let credentials = Arc::new(Credentials { vars, secret });
         let settings = FailoverSettings::new(SENDING, development);
         let sms = Failover::new(&sms_config, transports, credentials, Arc::clone(&clock), settings);
-        let store = DynamoStore::new(dynamodb::client(aws.config()), app.table_name, app.pepper.clone());
-        let service = Service { store, sms, clock, random, pepper: app.pepper, policy, template: app.messages };
+        let store = DynamoStore::new(&dynamodb::client(aws.config()), app.table_name, app.pepper.clone());
+        let (pepper, template) = (app.pepper, app.messages);
+        let service = Service { store, sms, clock, random, pepper, policy, template, time_limit: REQUEST_TIME };
         Ok(Self { service, authenticator, allowed_countries: app.allowed_countries, metrics })
     }
 

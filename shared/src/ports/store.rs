@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use super::Deadline;
 use crate::domain::{Account, AuditEvent, AuditOutcome, PhoneNumber, SendWindow, Slot, Timestamp, UserId};
 
 /// Identifies the state of an account that was read; a commit names it, so that it fails if the account has changed since.
@@ -92,9 +93,9 @@ pub struct Commit {
     pub expected: Option<Version>,
     /// The account as it shall be, and when storage may drop it; `None` if it stays as it is.
     pub account: Option<(Account, Option<Timestamp>)>,
-    /// SendWindow to take. Each must be free, which is to say not taken within one `window` before it is taken now.
+    /// Slots to take. Each must be free, which is to say not taken within one `window` before it is taken now.
     pub take: Vec<SlotChange>,
-    /// SendWindow to give back, unless they were taken again since.
+    /// Slots to give back, unless they were taken again since.
     pub give_back: Vec<SlotChange>,
     /// The length of the send windows.
     pub window: Duration,
@@ -120,15 +121,19 @@ impl Commit {
     }
 }
 
-/// Why nothing was stored.
+/// Why a commit is not known to be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
-    /// Somebody else was faster: the account is not the expected one any more, or a slot is taken. Load and decide again.
+    /// Nothing was stored, because somebody else was faster: the account is not the expected one any more, or a slot is taken.
+    /// Load and decide again.
     #[error("the state changed since it was read")]
     Conflict,
-    /// Storage cannot be reached or does not answer in time. Whether the commit was stored is not known.
-    #[error("storage is unavailable")]
-    Unavailable,
+    /// Nothing was stored: storage throttles, refuses, or cannot be reached.
+    #[error("storage did not take it")]
+    NotStored,
+    /// All of it was stored, or nothing; storage did not say which before the deadline came.
+    #[error("storage did not say whether it took it")]
+    Unknown,
 }
 
 /// Storage cannot be reached, does not answer in time, or holds something that cannot be read.
@@ -138,9 +143,14 @@ pub struct StoreUnavailable;
 
 /// Keeps accounts, windows and the audit trail.
 pub trait Store: Send + Sync {
-    /// Reads an account and the windows asked for, strongly consistent, in one call.
-    fn load(&self, request: LoadRequest<'_>) -> impl Future<Output = Result<Snapshot, StoreUnavailable>> + Send;
+    /// Reads an account and the windows asked for, strongly consistent, in one call. Tries until `deadline`.
+    fn load(
+        &self,
+        request: LoadRequest<'_>,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<Snapshot, StoreUnavailable>> + Send;
 
-    /// Stores a decision in one transaction, if what it was made on still holds.
-    fn commit(&self, commit: &Commit) -> impl Future<Output = Result<(), CommitError>> + Send;
+    /// Stores a decision in one transaction, if what it was made on still holds. Returns when it is known whether it is stored,
+    /// or at `deadline`; sends nothing after it.
+    fn commit(&self, commit: &Commit, deadline: Deadline) -> impl Future<Output = Result<(), CommitError>> + Send;
 }

@@ -125,7 +125,7 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         let (event, outcome) = (happened.event.as_str(), happened.outcome.as_str());
         let nonce = self.random.rng().random();
         let record = audit_record(caller, self.clock.now(), nonce, happened, details.into_iter().collect());
-        if self.commit(&Commit::audit_only(record, self.policy.sms_window), stats).await.is_err() {
+        if self.commit(&Commit::audit_only(record, self.policy.sms_window), self.deadline(), stats).await.is_err() {
             tracing::error!(event, outcome, "an audit record was lost");
         }
     }

@@ -20,7 +20,7 @@ use crate::{
         message::delivery::DeliveryReason,
     },
     ports::{
-        AuditRecord, Clock, Commit, CommitError, LoadRequest, Origin, Random, SlotChange, SmsSender, Snapshot, Store,
+        AuditRecord, Clock, Commit, CommitError, Deadline, LoadRequest, Origin, Random, SlotChange, SmsSender, Snapshot, Store,
         StoreUnavailable, WindowSubject,
     },
 };
@@ -47,6 +47,8 @@ pub struct Service<S, M> {
     pub policy: Policy,
     /// The wording of the messages.
     pub template: MessageTemplate,
+    /// How long a request may wait for storage (S25).
+    pub time_limit: Duration,
 }
 
 /// Who asks, and from where.
@@ -137,7 +139,7 @@ impl<S: Store, M: SmsSender> Service<S, M> {
     /// Where the user stands.
     pub async fn status(&self, caller: &Caller, stats: &mut RequestStats) -> Result<Status, Failure> {
         let request = LoadRequest { user: &caller.user, phone: None, address: None };
-        let snapshot = self.load(request, stats).await?;
+        let snapshot = self.load(request, self.deadline(), stats).await?;
         Ok(snapshot.account.status(&self.policy, self.clock.now()))
     }
 
@@ -163,16 +165,13 @@ impl<S: Store, M: SmsSender> Service<S, M> {
     ) -> Result<Settled, Failure> {
         let counts_addresses = self.policy.sms_max_per_ip > 0 && matches!(command, Command::Setup { .. } | Command::Send { .. });
         let address = caller.origin.address.filter(|_| counts_addresses);
+        let deadline = self.deadline();
         for attempt in 0..MOST_ATTEMPTS {
             self.pause_before(attempt).await;
             let request = LoadRequest { user: &caller.user, phone: phone.as_ref(), address };
-            let snapshot = self.load(request, stats).await?;
+            let snapshot = self.load(request, deadline, stats).await?;
             let (decision, commit) = self.decide(caller, command, snapshot, phone.as_ref(), extra.as_ref());
-            let result = match self.commit(&commit, stats).await {
-                Err(CommitError::Unavailable) if self.is_stored(&commit, stats).await => Ok(()),
-                result => result,
-            };
-            match result {
+            match self.commit(&commit, deadline, stats).await {
                 Ok(()) => {
                     stats.record(command, &decision);
                     let answer = decision.outcome.map_err(Failure::Refused)?;
@@ -183,7 +182,7 @@ impl<S: Store, M: SmsSender> Service<S, M> {
                     // Whose window it takes to decide is known now, or has changed.
                     phone = decision.take.map(|slots| slots.phone).or(phone);
                 }
-                Err(CommitError::Unavailable) => return Err(Failure::Unavailable),
+                Err(CommitError::NotStored | CommitError::Unknown) => return Err(Failure::Unavailable),
             }
         }
         tracing::warn!(attempts = MOST_ATTEMPTS, "gave up on a contended account");
@@ -232,24 +231,21 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         (decision, commit)
     }
 
-    /// Whether a commit whose answer was lost was stored all the same. A code that was accepted is spent and backup codes were
-    /// made: its user should not be told that nothing happened (S21).
-    async fn is_stored(&self, commit: &Commit, stats: &mut RequestStats) -> bool {
-        let Some((account, _)) = &commit.account else { return false };
-        let request = LoadRequest { user: &commit.user, phone: None, address: None };
-        self.load(request, stats).await.is_ok_and(|snapshot| snapshot.account == *account)
+    /// When a request that begins now must have been answered.
+    pub fn deadline(&self) -> Deadline {
+        Deadline::after(self.time_limit)
     }
 
-    async fn load(&self, request: LoadRequest<'_>, stats: &mut RequestStats) -> Result<Snapshot, Failure> {
+    async fn load(&self, request: LoadRequest<'_>, deadline: Deadline, stats: &mut RequestStats) -> Result<Snapshot, Failure> {
         let started = self.clock.now();
-        let snapshot = self.store.load(request).await;
+        let snapshot = self.store.load(request, deadline).await;
         stats.store_call(self.clock.now().since(started));
         Ok(snapshot?)
     }
 
-    async fn commit(&self, commit: &Commit, stats: &mut RequestStats) -> Result<(), CommitError> {
+    async fn commit(&self, commit: &Commit, deadline: Deadline, stats: &mut RequestStats) -> Result<(), CommitError> {
         let started = self.clock.now();
-        let result = self.store.commit(commit).await;
+        let result = self.store.commit(commit, deadline).await;
         stats.store_call(self.clock.now().since(started));
         result
     }

@@ -18,5 +18,6 @@ mod providers;
 mod races;
 mod requests;
 mod secrets;
+mod storage_faults;
 mod store;
 mod template;
