@@ -15,6 +15,8 @@ MIX ?= US=100
 PROVIDER ?= twilio
 # What `make doctor` is to do.
 ARGS ?= --help
+# How many rounds `make test-faults` plays.
+ROUNDS ?= 1000
 # What `make build` builds for: x86_64 or arm64.
 ARCH ?= x86_64
 
@@ -25,7 +27,7 @@ LOCAL := cargo run --quiet --package two-factor-local --
 # The functions that `cargo lambda` built last.
 BOOTSTRAPS := $(CURDIR)/target/lambda
 
-.PHONY: help run test check watch database invoke build fmt token doctor events test-emulators test-cloud template sam-build deny smoke-watch bench-cold estimate clean
+.PHONY: help run test test-faults check watch database invoke build fmt token doctor events test-emulators test-cloud template sam-build deny smoke-watch bench-cold estimate clean
 
 # cargo finds cargo-lambda there, and cargo-lambda zig, which links for the C library of Lambda's Linux.
 watch invoke build: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -38,6 +40,9 @@ run: ## Serve all three endpoints on an embedded DynamoDB (PORT=3000, DATA_DIR=â
 
 test: ## Run every test that needs nothing but Rust
 	cargo test --workspace
+
+test-faults: ## Play rounds of requests at once while storage fails under them (ROUNDS=1000 of each test)
+	STORAGE_FAULT_ROUNDS=$(ROUNDS) cargo test --package two-factor-tests --test suite storage_faults
 
 check: ## Check format, lints, docs and layering
 	cargo fmt --all --check

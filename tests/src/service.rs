@@ -41,6 +41,9 @@ pub const HOME: &str = "+12015550123";
 /// A number in the United Kingdom.
 pub const WORK: &str = "+447400123456";
 
+/// How long a try of a call to storage takes in a service that is in a hurry: too short for a machine that is not on loopback.
+pub const SHORT_TRY: Duration = Duration::from_millis(250);
+
 /// The running service.
 pub struct TestService {
     /// Moves the service's time.
@@ -59,15 +62,25 @@ pub struct TestService {
 impl TestService {
     /// In development and without a provider: codes come in the answers.
     pub async fn development(settings: &[(&str, &str)]) -> Self {
-        Self::start(settings, false).await
+        Self::start(settings, false, None).await
     }
 
     /// In production, sending through Twilio, which is an inbox.
     pub async fn production(settings: &[(&str, &str)]) -> Self {
-        Self::start(settings, true).await
+        Self::start(settings, true, None).await
     }
 
-    async fn start(settings: &[(&str, &str)], production: bool) -> Self {
+    /// As [`Self::development`], but a request takes `time_limit` at the most, and a try of a call to storage [`SHORT_TRY`].
+    pub async fn development_in_a_hurry(settings: &[(&str, &str)], time_limit: Duration) -> Self {
+        Self::start(settings, false, Some(time_limit)).await
+    }
+
+    /// As [`Self::production`], in the same hurry.
+    pub async fn production_in_a_hurry(settings: &[(&str, &str)], time_limit: Duration) -> Self {
+        Self::start(settings, true, Some(time_limit)).await
+    }
+
+    async fn start(settings: &[(&str, &str)], production: bool, time_limit: Option<Duration>) -> Self {
         let database = EmbeddedDatabase::start(None, 0).expect("the embedded database starts");
         ensure_table(&client(&sdk_config(&database.endpoint()).expect("complete settings")), "sms-2fa")
             .await
@@ -99,7 +112,10 @@ impl TestService {
         variables.extend(settings.iter().copied());
         let vars = Vars::new(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
         let mint = TokenMint::new(&Config::from_vars(&vars).expect("the settings are right").auth).expect("tokens can be minted");
-        let parts = Parts { clock: Arc::clone(&clock) as Arc<dyn Clock>, random: Arc::new(SystemRandom), ..Parts::default() };
+        let mut parts = Parts { clock: Arc::clone(&clock) as Arc<dyn Clock>, random: Arc::new(SystemRandom), ..Parts::default() };
+        if let Some(request_time) = time_limit {
+            (parts.request_time, parts.store_try_timeout) = (request_time, SHORT_TRY);
+        }
         let app = App::start_with(vars, parts).await.unwrap_or_else(|error| panic!("the service starts: {error}"));
         let app = Arc::new(app);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
@@ -170,7 +186,7 @@ impl TestService {
 
     /// A request to build on.
     pub fn request(&self, method: Method, url: &str) -> reqwest::RequestBuilder {
-        self.http.request(method, url)
+        self.http.request(method, url).timeout(Duration::from_mins(1))
     }
 
     /// The code in the text message that was sent last.
@@ -236,6 +252,11 @@ impl User<'_> {
     /// POST verify for this purpose.
     pub async fn verify_for(&self, purpose: &str, code: &str) -> Reply {
         self.call(Method::POST, "verify", json!({"code": code, "purpose": purpose})).await
+    }
+
+    /// POST verify, with the wish for new backup codes.
+    pub async fn regenerate_backup_codes(&self, code: &str) -> Reply {
+        self.call(Method::POST, "verify", json!({"code": code, "regenerate_backup_codes": true})).await
     }
 
     /// GET setup.

@@ -3,7 +3,7 @@
 //! The functions need none of what `aws-config` adds (profiles, single sign-on, the instance metadata service): Lambda passes
 //! region and credentials in the environment, once for the life of the process.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use aws_credential_types::{
     Credentials,
@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::{
     behavior_version::BehaviorVersion,
     http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
     orchestrator::{HttpRequest, HttpResponse},
-    result::ConnectorError,
+    result::{ConnectorError, DispatchFailure},
     runtime_components::RuntimeComponents,
 };
 use aws_smithy_types::{
@@ -217,6 +217,12 @@ impl HttpConnector for Transport {
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
+}
+
+/// Whether a call never left, because there was no connection to send it on.
+pub fn never_connected(failure: &DispatchFailure) -> bool {
+    let source = failure.as_connector_error().and_then(Error::source);
+    source.and_then(|source| source.downcast_ref()).is_some_and(reqwest::Error::is_connect)
 }
 
 /// Tells the SDK what may be tried again: what happened on the way, not what was wrong with the request.

@@ -1,7 +1,5 @@
 //! One exchange: a request, what a function does to answer it, and the trace that it leaves.
 
-use std::time::Duration;
-
 use super::{App, Sender};
 use crate::{
     adapters::dynamodb::DynamoStore,
@@ -16,14 +14,11 @@ use crate::{
     use_cases::{Caller, Failure, Granted, RequestStats, Session},
 };
 
-/// The time to answer a request of a host that sets none: a function's 28 seconds less one (S25).
-const DEFAULT_TIME: Duration = Duration::from_secs(27);
-
 impl App {
     /// Begins to answer `request` for the function of this name.
     pub fn exchange<'a>(&'a self, function: &'static str, request: &'a Request) -> Exchange<'a> {
         let started = self.service.now();
-        let deadline = request.context.deadline.unwrap_or_else(|| Deadline::after(DEFAULT_TIME));
+        let deadline = request.context.deadline.unwrap_or_else(|| Deadline::after(self.request_time));
         Exchange { app: self, function, request, deadline, started, user: None, stats: RequestStats::default() }
     }
 }

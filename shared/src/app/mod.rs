@@ -39,6 +39,9 @@ const CONNECTING: Duration = Duration::from_millis(1500);
 /// where storage takes all the time that it is given.
 const SENDING: Duration = Duration::from_secs(10);
 
+/// How long a request may take where the host says nothing: a function's 28 seconds (`Timeout` in template.yaml) less one (S25).
+const REQUEST_TIME: Duration = Duration::from_secs(27);
+
 /// What the service is given by its host: Lambda, another server, or a test that brings its own clock.
 #[derive(Clone)]
 pub struct Parts {
@@ -50,6 +53,10 @@ pub struct Parts {
     pub credentials: AwsCredentials,
     /// Where the secret is; `None` for Secrets Manager, under the name in `SECRET_ID`, or for no secret where that is unset.
     pub secret: Option<Arc<dyn SecretSource>>,
+    /// How long a request may take that comes without a deadline of its own.
+    pub request_time: Duration,
+    /// How long one try of a call to storage may take.
+    pub store_try_timeout: Duration,
 }
 
 impl Default for Parts {
@@ -59,6 +66,8 @@ impl Default for Parts {
             random: Arc::new(SystemRandom),
             credentials: AwsCredentials::default(),
             secret: None,
+            request_time: REQUEST_TIME,
+            store_try_timeout: dynamodb::TRY_TIMEOUT,
         }
     }
 }
@@ -93,6 +102,7 @@ pub struct App {
     pub service: TwoFactor,
     authenticator: Authenticator<JwksKeys>,
     metrics: Option<Metrics>,
+    request_time: Duration,
 }
 
 impl App {
@@ -109,7 +119,7 @@ impl App {
     /// # Errors
     /// As [`App::start`].
     pub async fn start_with(vars: Vars, parts: Parts) -> Result<Self, StartError> {
-        let Parts { clock, random, credentials, secret } = parts;
+        let Parts { clock, random, credentials, secret, request_time, store_try_timeout } = parts;
         let aws = credentials.open(&vars)?;
         let http = http_client::public_client(&vars)?;
         let in_secrets_manager = || {
@@ -138,10 +148,11 @@ impl App {
         let credentials = Arc::new(ProviderCredentials { vars, secret });
         let settings = FailoverSettings::new(SENDING, development);
         let sms = Failover::new(&sms_config, transports, credentials, Arc::clone(&clock), settings);
-        let store = DynamoStore::new(dynamodb::client(aws.config()), app.table_name, app.pepper.clone());
+        let store = DynamoStore::new(&dynamodb::client(aws.config()), app.table_name, app.pepper.clone());
+        let store = store.with_try_timeout(store_try_timeout);
         let rules = Rules { pepper: app.pepper, policy, allowed_countries: app.allowed_countries, template: app.messages };
         let service = Service::new(store, sms, clock, random, rules);
-        Ok(Self { service, authenticator, metrics })
+        Ok(Self { service, authenticator, metrics, request_time })
     }
 }
 

@@ -135,17 +135,18 @@ impl Commit {
     }
 }
 
-/// Why nothing was stored.
+/// Why a commit is not known to be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
-    /// Somebody else was faster: the account is not the expected one any more, or a slot is taken. Load and decide again.
+    /// Nothing was stored, because somebody else was faster: the account is not the expected one any more, or a slot is taken.
+    /// Load and decide again.
     #[error("the state changed since it was read")]
     Conflict,
-    /// Storage refused it, or was not reached: nothing was stored.
-    #[error("storage is unavailable")]
+    /// Nothing was stored: storage throttles, refuses, or cannot be reached.
+    #[error("storage did not take it")]
     NotStored,
-    /// Storage did not say by the deadline whether it was stored.
-    #[error("storage did not answer")]
+    /// All of it was stored, or nothing; storage did not say which before the deadline came.
+    #[error("storage did not say whether it took it")]
     Unknown,
 }
 
@@ -156,16 +157,22 @@ pub struct StoreUnavailable;
 
 /// Keeps accounts, windows and the audit trail.
 pub trait Store: Send + Sync {
-    /// Reads an account and the windows asked for, strongly consistent, in one call.
+    /// Reads an account and the windows asked for, strongly consistent, in one call. Tries until `deadline`.
     fn load(
         &self,
         request: LoadRequest<'_>,
         deadline: Deadline,
     ) -> impl Future<Output = Result<Snapshot, StoreUnavailable>> + Send;
 
-    /// Stores a decision in one transaction, if what it was made on still holds.
+    /// Stores a decision in one transaction, if what it was made on still holds. Returns when it is known whether it is stored,
+    /// or at `deadline`; sends nothing after it.
     fn commit(&self, commit: &Commit, deadline: Deadline) -> impl Future<Output = Result<(), CommitError>> + Send;
 
-    /// The latest entries of a user's audit trail, at most `limit` of them, newest last.
-    fn audit_trail(&self, user: &UserId, limit: usize) -> impl Future<Output = Result<Vec<AuditEntry>, StoreUnavailable>> + Send;
+    /// The latest entries of a user's audit trail, at most `limit` of them, newest last. Tries until `deadline`.
+    fn audit_trail(
+        &self,
+        user: &UserId,
+        limit: usize,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<Vec<AuditEntry>, StoreUnavailable>> + Send;
 }

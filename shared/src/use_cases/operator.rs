@@ -41,7 +41,7 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
 
     /// The latest entries of the user's audit trail, at most `limit` of them, newest last.
     pub async fn audit_trail(&mut self, limit: usize) -> Result<Vec<AuditEntry>, Failure> {
-        Ok(self.service.store.audit_trail(&self.caller.user, limit).await?)
+        Ok(self.service.store.audit_trail(&self.caller.user, limit, self.deadline).await?)
     }
 
     /// Lifts the user's lock and starts the counts of wrong codes anew. A disabled number stays disabled.

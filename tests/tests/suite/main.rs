@@ -19,5 +19,6 @@ mod outages;
 mod races;
 mod requests;
 mod secrets;
-//TMP mod store;
+mod storage_faults;
+mod store;
 mod template;

@@ -149,9 +149,6 @@ impl<'a> Draft<'a> {
         let (answer, details) = self.send_code(purpose, phone, allowance)?;
         let sent = AuditEvent::new(AuditKind::Send, AuditOutcome::Success, Some(phone.clone()));
         self.effects.events.push(AuditEvent { details, ..sent });
-        if allowance == Allowance::Recovery {
-            self.tell_active(NotificationKind::BackupCodeUsed);
-        }
         Ok(answer)
     }
 
