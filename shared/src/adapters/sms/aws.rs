@@ -69,7 +69,9 @@ where
     let Some(response) = error.raw_response() else { return Err(transport_failure(error)) };
     let status = response.status();
     match error.as_service_error().and_then(|error| Some((error, error.code()?))) {
-        Some((_, code)) if !status.is_client_error() => Err(Failure::with_code(FailureClass::UnknownOutcome, code)),
+        Some((_, code)) if !status.is_client_error() || status.as_u16() == 408 || is_given_up(code) => {
+            Err(Failure::with_code(FailureClass::UnknownOutcome, code))
+        }
         Some(explained) => Ok(explained),
         None => Err(unexplained(status.as_u16())),
     }
@@ -93,6 +95,11 @@ fn transport_failure<E: Error + 'static>(error: &SdkError<E>) -> Failure {
     Failure::with_code(FailureClass::UnknownOutcome, "connection_lost")
 }
 
+/// Errors of a request that was given up on its way, at one end or the other: how far it had come is not said.
+fn is_given_up(code: &str) -> bool {
+    matches!(code, "RequestAborted" | "RequestAbortedException" | "RequestTimeout" | "RequestTimeoutException")
+}
+
 /// Errors of the signature and of permissions, which every AWS service has by these names (IAM User Guide, common errors).
 pub(super) fn is_auth_error(code: &str) -> bool {
     matches!(
@@ -110,6 +117,8 @@ pub(super) fn is_auth_error(code: &str) -> bool {
             | "MissingAuthenticationTokenException"
             | "NotAuthorized"
             | "OptInRequired"
+            | "RequestExpired"
+            | "RequestTimeTooSkewed"
             | "SignatureDoesNotMatch"
             | "UnrecognizedClientException"
     )

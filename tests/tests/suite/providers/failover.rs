@@ -147,7 +147,9 @@ async fn a_definite_refusal_that_others_need_not_share_goes_on_at_once_with_the_
     for (status, code, class) in [
         (401, 20003, FailureClass::AuthFailed),
         (403, 20005, FailureClass::InsufficientBalance),
-        (400, 21608, FailureClass::SenderMisconfigured),
+        (400, 21606, FailureClass::SenderMisconfigured),
+        (400, 21608, FailureClass::RecipientNotVerified),
+        (400, 21211, FailureClass::InvalidNumber),
         (400, 21408, FailureClass::CountryNotPermitted),
         (429, 20429, FailureClass::RateLimited),
         (400, 99999, FailureClass::Rejected),
@@ -222,7 +224,6 @@ async fn an_unknown_outcome_later_in_the_chain_is_the_verdict_s12() {
 #[tokio::test]
 async fn what_is_wrong_with_number_or_message_is_not_tried_elsewhere() {
     for (code, reason) in [
-        (21211, DeliveryReason::InvalidNumber),
         (21614, DeliveryReason::NotMobile),
         (21610, DeliveryReason::OptedOut),
         (30007, DeliveryReason::Rejected),
@@ -233,6 +234,24 @@ async fn what_is_wrong_with_number_or_message_is_not_tried_elsewhere() {
         let delivery = stage.sender().send(&message()).await;
         assert_eq!(delivery.verdict(), Verdict::Refused(reason), "{code}");
         assert_eq!(stage.requests().await, [1, 0, 0], "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_one_provider_calls_invalid_is_tried_at_the_next_and_invalid_only_if_all_agree() {
+    let invalid = || twilio_refuses(400, 21211);
+    let unroutable = || vonage(r#"{"status":"6","error-text":"Unroutable message - rejected"}"#);
+    let busy = || vonage(r#"{"status":"1","error-text":"Throttled"}"#);
+    let plivo_refuses = || json(400, r#"{"api_id":"x","error":"dst is invalid"}"#);
+    for (vonage, plivo, verdict) in [
+        (vonage_accepts(), plivo_refuses(), Verdict::Accepted(Provider::Vonage)),
+        (unroutable(), plivo_accepts(), Verdict::Accepted(Provider::Plivo)),
+        (unroutable(), plivo_refuses(), Verdict::Refused(DeliveryReason::InvalidNumber)),
+        (busy(), plivo_refuses(), Verdict::Refused(DeliveryReason::ProviderUnavailable)),
+        (ResponseTemplate::new(500), plivo_accepts(), Verdict::Unknown(Provider::Vonage)),
+    ] {
+        let stage = Stage::answering(invalid(), vonage, plivo).await;
+        assert_eq!(stage.sender().send(&message()).await.verdict(), verdict);
     }
 }
 

@@ -14,6 +14,7 @@ use two_factor::{
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
 mod aws_sms;
+mod errors;
 mod failover;
 mod faults;
 mod logs;
