@@ -125,7 +125,7 @@ impl App {
         join(authenticator.warm_up(), open_provider_connections(&sms_config, &aws, &http)).await;
 
         let metrics = Metrics::from_vars(&vars, |country, provider| price::estimate(country, provider).amount().0);
-        let transports = Transports { http, aws: aws.config().clone() };
+        let transports = Transports { http, aws: aws.sending().clone() };
         let credentials = Arc::new(Credentials { vars, secret });
         let settings = FailoverSettings::new(SENDING, development);
         let sms = Failover::new(&sms_config, transports, credentials, Arc::clone(&clock), settings);
