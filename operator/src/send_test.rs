@@ -9,11 +9,13 @@ use two_factor::{
         PhoneNumber, TextMessage,
         message::delivery::{Attempt, Verdict},
     },
-    ports::{Channel, SmsSender as _},
+    ports::{Channel, Deadline, SmsSender as _},
 };
 
 use crate::{Ending, Failure, output};
 
+/// How long the providers may be asked, all together.
+const SENDING: Duration = Duration::from_secs(60);
 /// How long the message is of use.
 const LIFE: Duration = Duration::from_secs(600);
 
@@ -22,14 +24,15 @@ pub(crate) async fn run(app: &App, to: &str, out: &mut dyn Write) -> Result<Endi
     let told = |reason: String| Failure::Told(reason);
     let to = PhoneNumber::parse(to, &app.allowed_countries).map_err(|error| told(error.to_string()))?;
     let service = &app.service;
-    let Channel::Sms(_) = service.sms.channel() else {
+    let Channel::Sms(routes) = service.sms.channel() else {
         return Err(told("no SMS provider is configured; `doctor check` says which settings there are".to_owned()));
     };
     writeln!(out, "A test message to {}:\n", to.masked())?;
     let number: u64 = service.random.rng().random();
     let reference = format!("operator-{number:016x}");
     let message = TextMessage { to, body: service.template.test_body(), valid_for: LIFE, reference };
-    let delivery = service.sms.send(&message).await;
+    let order = routes.order(message.to.country(), None);
+    let delivery = service.sms.send(&message, &order, Deadline::after(SENDING)).await;
     let rows: Vec<_> = delivery.attempts.iter().map(row).collect();
     output::table(out, ["PROVIDER", "OUTCOME", "CODE OR MESSAGE ID", "TOOK"], &rows)?;
     let (ending, conclusion) = match delivery.verdict() {
@@ -45,6 +48,7 @@ pub(crate) async fn run(app: &App, to: &str, out: &mut dyn Write) -> Result<Endi
             let advice = "docs/operations.md says what to do about each outcome.";
             (Ending::Problem, format!("Nobody took it; a client would be told `{}`. {advice}", reason.as_str()))
         }
+        Verdict::OutOfTime => (Ending::Problem, "Nobody was asked: there was no time.".to_owned()),
     };
     writeln!(out, "\n{conclusion}")?;
     Ok(ending)

@@ -35,10 +35,6 @@ use crate::{
 /// The most time that a start spends on opening connections that its first request will use.
 const CONNECTING: Duration = Duration::from_millis(1500);
 
-/// The most time that a send may take over all providers, so that a function of 28 seconds still stores what became of it, even
-/// where storage takes all the time that it is given.
-const SENDING: Duration = Duration::from_secs(10);
-
 /// Where time and randomness come from. Tests bring their own clock.
 #[derive(Clone)]
 pub struct Parts {
@@ -127,7 +123,7 @@ impl App {
         let metrics = Metrics::from_vars(&vars, |country, provider| price::estimate(country, provider).amount().0);
         let transports = Transports { http, aws: aws.sending().clone() };
         let credentials = Arc::new(Credentials { vars, secret });
-        let settings = FailoverSettings::new(SENDING, development);
+        let settings = FailoverSettings::new(development);
         let sms = Failover::new(&sms_config, transports, credentials, Arc::clone(&clock), settings);
         let store = DynamoStore::new(dynamodb::client(aws.config()), app.table_name, app.pepper.clone());
         let service = Service { store, sms, clock, random, pepper: app.pepper, policy, template: app.messages };

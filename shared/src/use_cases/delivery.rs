@@ -4,16 +4,21 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::{Caller, Failure, Granted, RequestStats, Service, audit_record};
+use super::{Caller, Detail, Failure, Granted, RequestStats, Service, audit_record};
 use crate::{
     domain::{
-        AuditEvent, AuditOutcome, Command, PhoneNumber, TextMessage,
+        AuditEvent, AuditOutcome, ChallengeId, Command, PhoneNumber, Provider, TextMessage,
         decide::{Happened, Notification, OutgoingCode},
-        message::delivery::{Attempt, Delivery, Verdict},
+        message::{
+            delivery::{Attempt, Delivery, Verdict},
+            route::Routes,
+        },
     },
-    ports::{Channel, Commit, SmsSender, Store},
+    ports::{Channel, Commit, Deadline, SmsSender, Store},
 };
 
+/// How long providers may be asked for a message: enough for one that cannot be connected to and the next one's answer.
+const SENDING: Duration = Duration::from_secs(12);
 /// The longest that an answer waits for a notification to be taken.
 const NOTIFICATION_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a notification is of use.
@@ -31,15 +36,15 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         let channel = self.sms.channel();
         // The audit record of the send names the provider that is asked first; one that tells what became of it follows only
         // where that was not simply that this provider took the message.
-        let route = match channel {
-            Channel::Sms(provider) => Some(("provider", provider.as_str().to_owned())),
+        let route = match &channel {
+            Channel::Sms(routes) => Some(Detail::Routes(routes)),
             Channel::Answer => None,
             Channel::Missing => return Err(Failure::SmsNotConfigured),
         };
         let settled = self.settle(caller, command, phone, route, stats).await?;
-        let development_code = match (channel, settled.code) {
-            (Channel::Sms(_), Some(code)) => {
-                self.deliver_code(caller, code, stats).await?;
+        let development_code = match (&channel, settled.code) {
+            (Channel::Sms(routes), Some(code)) => {
+                self.deliver_code(caller, code, routes, stats).await?;
                 None
             }
             (Channel::Answer, code) => code.map(|code| code.code),
@@ -49,12 +54,19 @@ impl<S: Store, M: SmsSender> Service<S, M> {
     }
 
     /// Sends a code whose send is reserved. A definite refusal gives the send back; an unknown outcome does not (S12).
-    async fn deliver_code(&self, caller: &Caller, code: OutgoingCode, stats: &mut RequestStats) -> Result<(), Failure> {
+    async fn deliver_code(
+        &self,
+        caller: &Caller,
+        code: OutgoingCode,
+        routes: &Routes,
+        stats: &mut RequestStats,
+    ) -> Result<(), Failure> {
         let OutgoingCode { challenge, purpose, to, code, valid_for } = code;
         let message = self.template.code_message(to.clone(), &code, purpose, valid_for, challenge.to_string());
-        let delivery = self.hand_over(&message, stats).await;
+        let delivery = self.hand_over(&message, &routes.order(to.country(), None), stats).await;
         stats.attempts.clone_from(&delivery.attempts);
-        let details = Some(("attempts", describe(&delivery.attempts)));
+        let described = describe(&delivery.attempts);
+        let details = Some(("attempts", described.clone()));
         match delivery.verdict() {
             Verdict::Accepted(_) if delivery.attempts.len() == 1 => Ok(()),
             Verdict::Accepted(_) => {
@@ -66,12 +78,27 @@ impl<S: Store, M: SmsSender> Service<S, M> {
                 Ok(())
             }
             Verdict::Refused(reason) => {
-                let command = Command::GiveBack { challenge, phone: to };
-                if self.settle(caller, &command, None, details, stats).await.is_err() {
-                    tracing::error!(reference = %challenge, "a send that no provider took could not be given back");
-                }
+                self.give_back(caller, challenge, to, Some(Detail::Attempts(&described)), stats).await;
                 Err(Failure::DeliveryFailed(reason))
             }
+            Verdict::OutOfTime => {
+                self.give_back(caller, challenge, to, None, stats).await;
+                Err(Failure::Unavailable)
+            }
+        }
+    }
+
+    /// Gives back a send of which nothing left.
+    async fn give_back(
+        &self,
+        caller: &Caller,
+        challenge: ChallengeId,
+        phone: PhoneNumber,
+        detail: Option<Detail<'_>>,
+        stats: &mut RequestStats,
+    ) {
+        if self.settle(caller, &Command::GiveBack { challenge, phone }, None, detail, stats).await.is_err() {
+            tracing::error!(reference = %challenge, "a send that no provider took could not be given back");
         }
     }
 
@@ -83,7 +110,7 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         stats: &mut RequestStats,
     ) {
         let Some(notification) = notification else { return };
-        let Channel::Sms(_) = self.sms.channel() else {
+        let Channel::Sms(routes) = self.sms.channel() else {
             tracing::info!(to = ?notification.to, "no provider to tell the old number of the change");
             return;
         };
@@ -93,10 +120,11 @@ impl<S: Store, M: SmsSender> Service<S, M> {
             valid_for: NOTIFICATION_TTL,
             reference: format!("notification-{}", caller.origin.request_id),
         };
-        let delivery = tokio::time::timeout(NOTIFICATION_TIMEOUT, self.hand_over(&message, stats)).await.ok();
+        let order = routes.order(message.to.country(), None);
+        let delivery = tokio::time::timeout(NOTIFICATION_TIMEOUT, self.hand_over(&message, &order, stats)).await.ok();
         let outcome = match delivery.as_ref().map(Delivery::verdict) {
             Some(Verdict::Accepted(_)) => return,
-            Some(Verdict::Refused(_)) => "sms_delivery_failed",
+            Some(Verdict::Refused(_) | Verdict::OutOfTime) => "sms_delivery_failed",
             Some(Verdict::Unknown(_)) | None => "unknown_outcome",
         };
         tracing::warn!(to = ?notification.to, outcome, "the old number could not be told of the change");
@@ -106,9 +134,9 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         self.append(caller, happened, details, stats).await;
     }
 
-    async fn hand_over(&self, message: &TextMessage, stats: &mut RequestStats) -> Delivery {
+    async fn hand_over(&self, message: &TextMessage, order: &[Provider], stats: &mut RequestStats) -> Delivery {
         let started = self.clock.now();
-        let delivery = self.sms.send(message).await;
+        let delivery = self.sms.send(message, order, Deadline::after(SENDING)).await;
         stats.sms_time += self.clock.now().since(started);
         delivery
     }

@@ -17,7 +17,7 @@ use crate::{
         account::Status,
         decide,
         decide::{Context, Happened, Notification, OutgoingCode, ReservedSlots},
-        message::delivery::DeliveryReason,
+        message::{delivery::DeliveryReason, route::Routes},
     },
     ports::{
         AuditRecord, Clock, Commit, CommitError, LoadRequest, Origin, Random, SlotChange, SmsSender, Snapshot, Store,
@@ -56,6 +56,15 @@ pub struct Caller {
     pub user: UserId,
     /// Where the request came from.
     pub origin: Origin,
+}
+
+/// What the audit record of a send, or of what became of it, says besides.
+#[derive(Clone, Copy)]
+enum Detail<'a> {
+    /// The first of these providers, for the country that it goes to.
+    Routes(&'a Routes),
+    /// Who was asked, and what each answered.
+    Attempts(&'a str),
 }
 
 /// A command that was granted and stored: what is left to do.
@@ -158,7 +167,7 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         caller: &Caller,
         command: &Command,
         mut phone: Option<PhoneNumber>,
-        extra: Option<(&'static str, String)>,
+        extra: Option<Detail<'_>>,
         stats: &mut RequestStats,
     ) -> Result<Settled, Failure> {
         let counts_addresses = self.policy.sms_max_per_ip > 0 && matches!(command, Command::Setup { .. } | Command::Send { .. });
@@ -167,7 +176,7 @@ impl<S: Store, M: SmsSender> Service<S, M> {
             self.pause_before(attempt).await;
             let request = LoadRequest { user: &caller.user, phone: phone.as_ref(), address };
             let snapshot = self.load(request, stats).await?;
-            let (decision, commit) = self.decide(caller, command, snapshot, phone.as_ref(), extra.as_ref());
+            let (decision, commit) = self.decide(caller, command, snapshot, phone.as_ref(), extra);
             let result = match self.commit(&commit, stats).await {
                 Err(CommitError::Unavailable) if self.is_stored(&commit, stats).await => Ok(()),
                 result => result,
@@ -197,7 +206,7 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         command: &Command,
         snapshot: Snapshot,
         phone: Option<&PhoneNumber>,
-        extra: Option<&(&'static str, String)>,
+        extra: Option<Detail<'_>>,
     ) -> (Decision, Commit) {
         let now = self.clock.now();
         let mut rng = self.random.rng();
@@ -211,9 +220,15 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         };
         let decision = decide(snapshot.account, command, &context, &mut *rng);
         let audit = decision.events.iter().map(|happened| {
-            let was_sent = decision.code.is_some() && happened.event == AuditEvent::Send;
-            let details = extra.filter(|_| was_sent || happened.event == AuditEvent::Delivery).cloned().into_iter().collect();
-            audit_record(caller, now, rng.random(), happened.clone(), details)
+            let details = match (extra, happened.event, &decision.code) {
+                (Some(Detail::Routes(routes)), AuditEvent::Send, Some(code)) => {
+                    let order = routes.order(code.to.country(), None);
+                    order.first().map(|provider| ("provider", provider.as_str().to_owned()))
+                }
+                (Some(Detail::Attempts(attempts)), AuditEvent::Delivery, _) => Some(("attempts", attempts.to_owned())),
+                _ => None,
+            };
+            audit_record(caller, now, rng.random(), happened.clone(), details.into_iter().collect())
         });
         let commit = Commit {
             user: caller.user.clone(),

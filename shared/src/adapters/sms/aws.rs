@@ -71,7 +71,7 @@ fn transport_failure<E: Error + 'static>(error: &SdkError<E>) -> Failure {
     if let SdkError::ConstructionFailure(_) = error {
         return Failure::with_code(FailureClass::NotSent, "request_not_built");
     }
-    if causes(error).any(|error| error.is::<CredentialsError>()) {
+    if causes(error).any(<dyn Error>::is::<CredentialsError>) {
         return Failure::with_code(FailureClass::AuthFailed, "no_credentials");
     }
     lost(error)

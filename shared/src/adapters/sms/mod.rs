@@ -13,6 +13,7 @@ use crate::{
 mod aws;
 pub mod aws_sms;
 pub mod failover;
+mod health;
 pub mod messagebird;
 pub mod plivo;
 mod rest;

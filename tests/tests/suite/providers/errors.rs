@@ -12,7 +12,7 @@ use two_factor::domain::{
     message::delivery::{
         Attempt, Delivery, DeliveryReason,
         NextStep::{self, AssumeSent, Stop, TryNext},
-        Verdict,
+        Scope, Verdict,
     },
 };
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
@@ -26,26 +26,27 @@ struct Meaning {
     next: NextStep,
     /// The reason that the user is told if nobody else takes the message; nothing where the code may be on its way.
     told: Option<DeliveryReason>,
+    scope: Scope,
 }
 
-const fn meaning(class: &'static str, next: NextStep, told: Option<DeliveryReason>) -> Meaning {
-    Meaning { class, next, told }
+const fn meaning(class: &'static str, next: NextStep, told: Option<DeliveryReason>, scope: Scope) -> Meaning {
+    Meaning { class, next, told, scope }
 }
 
-const INVALID_NUMBER: Meaning = meaning("invalid_number", TryNext, Some(DeliveryReason::InvalidNumber));
-const NOT_MOBILE: Meaning = meaning("not_mobile", Stop, Some(DeliveryReason::NotMobile));
-const OPTED_OUT: Meaning = meaning("opted_out", Stop, Some(DeliveryReason::OptedOut));
-const FILTERED: Meaning = meaning("content_filtered", Stop, Some(DeliveryReason::Rejected));
-const FRAUD: Meaning = meaning("fraud_blocked", Stop, Some(DeliveryReason::Rejected));
-const OUR_FAULT: Meaning = meaning("invalid_request", Stop, Some(DeliveryReason::Rejected));
-const REJECTED: Meaning = meaning("rejected", TryNext, Some(DeliveryReason::Rejected));
-const THROTTLED: Meaning = meaning("rate_limited", TryNext, Some(DeliveryReason::ProviderUnavailable));
-const UNVERIFIED: Meaning = meaning("recipient_not_verified", TryNext, Some(DeliveryReason::ProviderUnavailable));
-const COUNTRY: Meaning = meaning("country_not_permitted", TryNext, Some(DeliveryReason::CountryNotPermitted));
-const SENDER: Meaning = meaning("sender_misconfigured", TryNext, Some(DeliveryReason::ProviderUnavailable));
-const AUTH: Meaning = meaning("auth_failed", TryNext, Some(DeliveryReason::ProviderUnavailable));
-const BALANCE: Meaning = meaning("insufficient_balance", TryNext, Some(DeliveryReason::ProviderUnavailable));
-const UNKNOWN: Meaning = meaning("unknown_outcome", AssumeSent, None);
+const INVALID_NUMBER: Meaning = meaning("invalid_number", TryNext, Some(DeliveryReason::InvalidNumber), Scope::Message);
+const NOT_MOBILE: Meaning = meaning("not_mobile", Stop, Some(DeliveryReason::NotMobile), Scope::Message);
+const OPTED_OUT: Meaning = meaning("opted_out", Stop, Some(DeliveryReason::OptedOut), Scope::Message);
+const FILTERED: Meaning = meaning("content_filtered", Stop, Some(DeliveryReason::Rejected), Scope::Message);
+const FRAUD: Meaning = meaning("fraud_blocked", Stop, Some(DeliveryReason::Rejected), Scope::Message);
+const OUR_FAULT: Meaning = meaning("invalid_request", Stop, Some(DeliveryReason::Rejected), Scope::Message);
+const REJECTED: Meaning = meaning("rejected", TryNext, Some(DeliveryReason::Rejected), Scope::Message);
+const THROTTLED: Meaning = meaning("rate_limited", TryNext, Some(DeliveryReason::ProviderUnavailable), Scope::Message);
+const UNVERIFIED: Meaning = meaning("recipient_not_verified", TryNext, Some(DeliveryReason::ProviderUnavailable), Scope::Message);
+const COUNTRY: Meaning = meaning("country_not_permitted", TryNext, Some(DeliveryReason::CountryNotPermitted), Scope::Country);
+const SENDER: Meaning = meaning("sender_misconfigured", TryNext, Some(DeliveryReason::ProviderUnavailable), Scope::Country);
+const AUTH: Meaning = meaning("auth_failed", TryNext, Some(DeliveryReason::ProviderUnavailable), Scope::Account);
+const BALANCE: Meaning = meaning("insufficient_balance", TryNext, Some(DeliveryReason::ProviderUnavailable), Scope::Account);
+const UNKNOWN: Meaning = meaning("unknown_outcome", AssumeSent, None, Scope::Service);
 
 /// One answer of a provider, and what it comes to.
 struct Row {
@@ -79,11 +80,16 @@ async fn every_documented_error_has_its_class_its_next_step_and_what_the_user_is
             let result = gateway.send(&message(), PATIENCE).await;
             let found = result.as_ref().err().map(|failure| (failure.class, failure.code().map(str::to_owned)));
             let attempt = Attempt { provider, result, duration: std::time::Duration::ZERO };
-            let told = match (Delivery { attempts: vec![attempt] }).verdict() {
+            let told = match (Delivery { attempts: vec![attempt], ..Delivery::default() }).verdict() {
                 Verdict::Refused(reason) => Some(reason),
-                Verdict::Accepted(_) | Verdict::Unknown(_) => None,
+                Verdict::Accepted(_) | Verdict::Unknown(_) | Verdict::OutOfTime => None,
             };
-            let meant = found.as_ref().map(|(class, _)| Meaning { class: class.as_str(), next: class.next_step(), told });
+            let meant = found.as_ref().map(|(class, _)| Meaning {
+                class: class.as_str(),
+                next: class.next_step(),
+                told,
+                scope: class.scope(),
+            });
             if meant != Some(meaning) {
                 wrong.push(format!("{name}, {what}: {meant:?}, not {meaning:?}"));
             }
