@@ -14,16 +14,17 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a request to a provider may take in all, its answer included.
 pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How long a connection to a provider is kept for the next request. Short, because a send that meets a connection which the
-/// other side has just closed has an unknown outcome, and may not be repeated (S12).
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a connection to a provider is kept for the next request. A send that meets a connection which the other side is just
+/// closing has an unknown outcome and may not be repeated (S12), so it is kept for less time than any peer keeps it. No provider
+/// says how long that is. The shortest default of a server in wide use is 5 s (Apache httpd, Node.js); AWS's load balancers take 60 s.
+pub(super) const SENDING_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The client for every host that is not AWS: no redirects, no retries, no proxy from the environment, HTTP/1.1.
 ///
 /// # Errors
 /// When `EXTRA_CA_FILE` is of no use.
 pub fn public_client(vars: &Vars) -> Result<Client, ConfigError> {
-    build(roots::public_tls(vars)?, POOL_IDLE_TIMEOUT, Some(TOTAL_TIMEOUT))
+    build(roots::public_tls(vars)?, SENDING_IDLE_TIMEOUT, Some(TOTAL_TIMEOUT))
 }
 
 /// A client that never does more than it is asked to: what to repeat, and where else to go, is decided by the caller.

@@ -35,10 +35,6 @@ use credentials::ProviderCredentials;
 /// The most time that a start spends on opening connections that its first request will use.
 const CONNECTING: Duration = Duration::from_millis(1500);
 
-/// The most time that a send may take over all providers, so that a function of 28 seconds still stores what became of it, even
-/// where storage takes all the time that it is given.
-const SENDING: Duration = Duration::from_secs(10);
-
 /// How long a request may take where the host says nothing: a function's 28 seconds (`Timeout` in template.yaml) less one (S25).
 const REQUEST_TIME: Duration = Duration::from_secs(27);
 
@@ -144,9 +140,9 @@ impl App {
         join(authenticator.warm_up(), open_provider_connections(&sms_config, &aws, &http)).await;
 
         let metrics = Metrics::from_vars(&vars, |country, provider| price::estimate(country, provider).amount().0);
-        let transports = Transports { http, aws: aws.config().clone() };
+        let transports = Transports { http, aws: aws.sending().clone() };
         let credentials = Arc::new(ProviderCredentials { vars, secret });
-        let settings = FailoverSettings::new(SENDING, development);
+        let settings = FailoverSettings::new(development);
         let sms = Failover::new(&sms_config, transports, credentials, Arc::clone(&clock), settings);
         let store = DynamoStore::new(&dynamodb::client(aws.config()), app.table_name, app.pepper.clone());
         let store = store.with_try_timeout(store_try_timeout);

@@ -36,7 +36,7 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
         command: &Command,
         number: Option<(PhoneNumber, WindowKind)>,
     ) -> Result<Granted, Failure> {
-        let (routes, sends) = match self.service.sms.channel() {
+        let (routes, sends) = match self.channel() {
             Channel::Sms(routes) => (routes, true),
             Channel::Answer => (Routes::default(), false),
             Channel::Missing => return Err(Failure::SmsNotConfigured),
@@ -80,9 +80,9 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
 
     /// Tells a number of what happened to its account. Failing to tell undoes nothing (S18).
     pub(super) async fn deliver_notification(&mut self, notification: Option<Notification>) {
-        let Some(Notification { to, kind, order }) = notification else { return };
+        let Some(Notification { to, kind }) = notification else { return };
         let what = kind.as_str();
-        let Channel::Sms(_) = self.service.sms.channel() else {
+        let Channel::Sms(routes) = self.channel() else {
             tracing::info!(?to, what, "there is no provider to send a notification");
             return;
         };
@@ -92,7 +92,7 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
             valid_for: NOTIFICATION_TTL,
             reference: format!("notification-{}", self.caller.origin.request_id),
         };
-        let deadline = self.deadline;
+        let (order, deadline) = (routes.order(to.country(), None), self.deadline);
         let delivery = tokio::time::timeout(NOTIFICATION_TIMEOUT, self.hand_over(&message, &order, deadline)).await;
         let delivery = delivery.ok();
         let outcome = match delivery.as_ref().map(Delivery::verdict) {

@@ -53,7 +53,7 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
     pub async fn reset(&mut self) -> Result<Told, Failure> {
         self.settle_and_tell(&Command::Reset).await?;
         let failed = self.stats.events.iter().any(|event| event.kind == AuditKind::Notification);
-        Ok(match self.service.sms.channel() {
+        Ok(match self.channel() {
             Channel::Sms(_) if failed => Told::Failed,
             Channel::Sms(_) => Told::Sent,
             Channel::Answer | Channel::Missing => Told::NoProvider,
@@ -63,7 +63,7 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
     /// Sends a message to `to` that says it is a test, through the providers in their order. It is recorded in the trail of
     /// the session's user: the one of the operators.
     pub async fn send_test_message(&mut self, to: PhoneNumber) -> Result<Delivery, Failure> {
-        let Channel::Sms(routes) = self.service.sms.channel() else { return Err(Failure::SmsNotConfigured) };
+        let Channel::Sms(routes) = self.channel() else { return Err(Failure::SmsNotConfigured) };
         let order = routes.order(to.country(), None);
         let number: u64 = self.service.random.rng().random();
         let message = TextMessage {

@@ -33,6 +33,8 @@ pub struct Session<'a, S, M> {
     pub(super) service: &'a Service<S, M>,
     pub(super) caller: &'a Caller,
     pub(super) deadline: Deadline,
+    /// How messages leave, once it was asked: once a request, as the sender wants it.
+    channel: Option<Channel>,
     pub(super) stats: &'a mut RequestStats,
 }
 
@@ -49,7 +51,7 @@ type NumberToRead = Option<(PhoneNumber, WindowKind)>;
 impl<S: Store, M: SmsSender> Service<S, M> {
     /// One request of `caller`, which is answered before `deadline`; what it does is written down in `stats`.
     pub fn session<'a>(&'a self, caller: &'a Caller, deadline: Deadline, stats: &'a mut RequestStats) -> Session<'a, S, M> {
-        Session { service: self, caller, deadline, stats }
+        Session { service: self, caller, deadline, channel: None, stats }
     }
 }
 
@@ -89,23 +91,20 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
 
     /// Settles a command that sends no code, then tells the user's number, if there is something to tell.
     pub(super) async fn settle_and_tell(&mut self, command: &Command) -> Result<Granted, Failure> {
-        let routes = self.routes();
-        let settled = self.settle(command, None, &routes).await?;
+        let settled = self.settle(command, None, &Routes::default()).await?;
         self.deliver_notification(settled.notification).await;
         Ok(settled.outcome?.into())
     }
 
-    /// Who may be asked to send; none where there is no provider.
-    pub(super) fn routes(&self) -> Routes {
-        match self.service.sms.channel() {
-            Channel::Sms(routes) => routes,
-            Channel::Answer | Channel::Missing => Routes::default(),
-        }
+    /// How messages leave.
+    pub(super) fn channel(&mut self) -> Channel {
+        self.channel.get_or_insert_with(|| self.service.sms.channel()).clone()
     }
 
     /// Loads, decides and commits. Nothing that was decided is true before this returns it.
     ///
-    /// `number` is the window to read beforehand; where it is not known yet, a lost race makes it known.
+    /// `number` is the window to read beforehand; where it is not known yet, a lost race makes it known. `routes` are for a
+    /// command that sends a code.
     pub(super) async fn settle(
         &mut self,
         command: &Command,

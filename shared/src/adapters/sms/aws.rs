@@ -1,5 +1,4 @@
-//! What the two AWS adapters have in common: a client that sends once, reads little and does not wait for long, and what the
-//! absence of an answer means.
+//! What the two AWS adapters have in common: an answer of bounded size, and what its absence means.
 
 use std::{error::Error, time::Duration};
 
@@ -13,22 +12,12 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag, error::metadata::ProvideErrorMetadata};
-use aws_types::SdkConfig;
 use http_body_util::Limited;
-use hyper_util::client::legacy::Error as ClientError;
 
-use super::rest::{MAX_ANSWER_BYTES, unexplained};
-use crate::{
-    adapters::aws::retries,
-    domain::{FailureClass, message::delivery::Failure},
-};
+use super::rest::{MAX_ANSWER_BYTES, causes, lost, unexplained};
+use crate::domain::{FailureClass, message::delivery::Failure};
 
 type SdkError<E> = aws_smithy_runtime_api::client::result::SdkError<E, HttpResponse>;
-
-/// The settings of a client that tries once: a second try could be a second message (S12).
-pub(super) fn sending_once(aws: &SdkConfig) -> SdkConfig {
-    aws.to_builder().retry_config(retries(1)).build()
-}
 
 /// Ends the reading of an answer that is longer than any of the service's.
 #[derive(Debug)]
@@ -82,17 +71,10 @@ fn transport_failure<E: Error + 'static>(error: &SdkError<E>) -> Failure {
     if let SdkError::ConstructionFailure(_) = error {
         return Failure::with_code(FailureClass::NotSent, "request_not_built");
     }
-    let mut source = error.source();
-    while let Some(error) = source {
-        if error.downcast_ref::<ClientError>().is_some_and(ClientError::is_connect) {
-            return Failure::with_code(FailureClass::NotSent, "no_connection");
-        }
-        if error.is::<CredentialsError>() {
-            return Failure::with_code(FailureClass::AuthFailed, "no_credentials");
-        }
-        source = error.source();
+    if causes(error).any(<dyn Error>::is::<CredentialsError>) {
+        return Failure::with_code(FailureClass::AuthFailed, "no_credentials");
     }
-    Failure::with_code(FailureClass::UnknownOutcome, "connection_lost")
+    lost(error)
 }
 
 /// Errors of a request that was given up on its way, at one end or the other: how far it had come is not said.

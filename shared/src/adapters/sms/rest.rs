@@ -1,7 +1,8 @@
 //! What the REST providers have in common: one request, one answer of bounded size, and what its absence means.
 
-use std::time::Duration;
+use std::{error::Error, io, iter::successors, time::Duration};
 
+use hyper_util::client::legacy::Error as ClientError;
 use reqwest::{RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 
@@ -70,13 +71,27 @@ pub(super) async fn exchange(request: RequestBuilder, timeout: Duration) -> Resu
 
 /// Tells the failures that come before the first byte of a request from those after it.
 fn transport_failure(error: &reqwest::Error) -> Failure {
-    if error.is_builder() {
-        Failure::with_code(FailureClass::InvalidRequest, "request_not_built")
-    } else if error.is_connect() {
+    if error.is_builder() { Failure::with_code(FailureClass::InvalidRequest, "request_not_built") } else { lost(error) }
+}
+
+/// What a request came to that has no answer, by the errors that this one was caused by: nothing was sent where no connection came
+/// about, be it for lack of time; otherwise nobody knows.
+pub(super) fn lost(error: &(dyn Error + 'static)) -> Failure {
+    if causes(error).any(|error| error.downcast_ref::<ClientError>().is_some_and(ClientError::is_connect)) {
         Failure::with_code(FailureClass::NotSent, "no_connection")
-    } else if error.is_timeout() {
+    } else if causes(error).any(is_timeout) {
         Failure::with_code(FailureClass::UnknownOutcome, "timeout")
     } else {
         Failure::with_code(FailureClass::UnknownOutcome, "connection_lost")
     }
+}
+
+/// The error itself and, one by one, what it was caused by.
+pub(super) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    successors(Some(error), |&error| error.source())
+}
+
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_timeout)
+        || error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }

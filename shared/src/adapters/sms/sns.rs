@@ -26,9 +26,9 @@ pub struct Sns {
 }
 
 impl Sns {
-    /// A gateway for the account and region of `aws`.
+    /// A gateway for the account and region of `aws`, which must be [`Aws::sending`](crate::adapters::aws::Aws::sending).
     pub fn new(aws: &aws_types::SdkConfig, config: SnsConfig) -> Self {
-        let settings = Builder::from(&aws::sending_once(aws)).interceptor(aws::BoundedAnswer).build();
+        let settings = Builder::from(aws).interceptor(aws::BoundedAnswer).build();
         Self { client: Client::from_conf(settings), config }
     }
 

@@ -115,7 +115,9 @@ const fn class_of(code: u32) -> Option<FailureClass> {
         21614 | 21635 | 30006 => FailureClass::NotMobile,
         21610 | 30004 => FailureClass::OptedOut,
         21219 | 21608 | 572_002 | 572_005 => FailureClass::RecipientNotVerified,
-        21408 | 21612 => FailureClass::CountryNotPermitted,
+        21408 => FailureClass::CountryNotPermitted,
+        // No route between these two numbers: it says nothing about the country.
+        21612 => FailureClass::Rejected,
         10002
         | 21210
         | 21212

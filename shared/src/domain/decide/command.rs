@@ -190,8 +190,6 @@ pub struct Notification {
     pub to: PhoneNumber,
     /// What happened.
     pub kind: NotificationKind,
-    /// Who is asked to send it, in this order.
-    pub order: Vec<Provider>,
 }
 
 /// Slots to be taken, or given back, together with the decision.

@@ -280,8 +280,7 @@ impl<'a> Draft<'a> {
     /// does, the last one told is the gravest, and is told alone.
     fn tell(&mut self, to: PhoneNumber, kind: NotificationKind) {
         if self.account.notifications.admit(kind, self.now()) {
-            let order = self.context.routes.order(to.country(), None);
-            self.effects.notification = Some(Notification { to, kind, order });
+            self.effects.notification = Some(Notification { to, kind });
         } else {
             let details = AuditDetails { notification: Some(kind), ..AuditDetails::default() };
             let untold = AuditEvent::new(AuditKind::Notification, AuditOutcome::TooMany, Some(to));

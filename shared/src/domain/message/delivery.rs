@@ -93,6 +93,20 @@ pub enum NextStep {
     AssumeSent,
 }
 
+/// How far a failure reaches: which other messages the provider would fail to take for the same reason. One user whose number or
+/// country is not served must not turn a provider off for everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// This message alone, or this moment.
+    Message,
+    /// Every message to the same country.
+    Country,
+    /// Every message: the account is at fault.
+    Account,
+    /// Perhaps every message: the provider may be down, or this one got lost. The next one will tell.
+    Service,
+}
+
 impl FailureClass {
     /// A short stable name, for logs, metrics and the audit trail.
     pub const fn as_str(self) -> &'static str {
@@ -135,10 +149,22 @@ impl FailureClass {
         }
     }
 
-    /// Whether the provider refused for a reason of its own that will hold for the next messages too, so that another one should
-    /// be asked first for a while.
-    pub const fn is_providers_own(self) -> bool {
-        matches!(self, Self::SenderMisconfigured | Self::AuthFailed | Self::InsufficientBalance)
+    /// Which other messages the provider would fail to take for the same reason.
+    pub const fn scope(self) -> Scope {
+        match self {
+            Self::InvalidNumber
+            | Self::NotMobile
+            | Self::OptedOut
+            | Self::ContentFiltered
+            | Self::FraudBlocked
+            | Self::RecipientNotVerified
+            | Self::RateLimited
+            | Self::InvalidRequest
+            | Self::Rejected => Scope::Message,
+            Self::CountryNotPermitted | Self::SenderMisconfigured => Scope::Country,
+            Self::AuthFailed | Self::InsufficientBalance => Scope::Account,
+            Self::NotSent | Self::UnknownOutcome => Scope::Service,
+        }
     }
 
     /// What a client may be told: a class it can act on, never the provider's own words.
@@ -260,6 +286,18 @@ pub fn is_identifier(text: &str) -> bool {
 pub struct Delivery {
     /// One entry for each provider that was asked; none if there was none that could be.
     pub attempts: Vec<Attempt>,
+    /// Why nobody else was asked.
+    pub end: DeliveryEnd,
+}
+
+/// Why no other provider was asked for a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeliveryEnd {
+    /// The last attempt settled it, or there was nobody left to ask.
+    #[default]
+    Settled,
+    /// The next one might not have answered before the deadline, and then nobody would know what became of the message (S25).
+    OutOfTime,
 }
 
 /// What the attempts come to.
@@ -271,7 +309,7 @@ pub enum Verdict {
     Unknown(Provider),
     /// No provider took it, for certain.
     Refused(DeliveryReason),
-    /// No provider was asked: there was not time enough to wait for an answer.
+    /// Nobody was asked, for lack of time.
     OutOfTime,
 }
 
@@ -280,6 +318,9 @@ impl Delivery {
     /// so. Otherwise the reason is that of the last attempt that says something else about the number or message, or else that
     /// nobody could take it.
     pub fn verdict(&self) -> Verdict {
+        if self.attempts.is_empty() && self.end == DeliveryEnd::OutOfTime {
+            return Verdict::OutOfTime;
+        }
         let (mut says_invalid, mut says_other) = (false, None);
         let mut attempts = self.attempts.iter().peekable();
         while let Some(attempt) = attempts.next() {
@@ -317,7 +358,7 @@ mod tests {
             result: result.map(|()| "id".to_owned()).map_err(Failure::of),
             duration: Duration::ZERO,
         };
-        Delivery { attempts: attempts.iter().map(attempt).collect() }
+        Delivery { attempts: attempts.iter().map(attempt).collect(), end: DeliveryEnd::Settled }
     }
 
     #[test]
@@ -345,6 +386,14 @@ mod tests {
         let refused = (Twilio, Err(InvalidNumber));
         assert_eq!(delivery(&[refused, (Sns, Ok(()))]).verdict(), Verdict::Accepted(Sns));
         assert_eq!(delivery(&[refused, (Sns, Err(UnknownOutcome))]).verdict(), Verdict::Unknown(Sns));
+    }
+
+    #[test]
+    fn lack_of_time_is_the_verdict_only_if_nobody_was_asked() {
+        let out_of_time = |delivery: Delivery| Delivery { end: DeliveryEnd::OutOfTime, ..delivery }.verdict();
+        assert_eq!(out_of_time(delivery(&[])), Verdict::OutOfTime);
+        let refused = Verdict::Refused(DeliveryReason::InvalidNumber);
+        assert_eq!(out_of_time(delivery(&[(Twilio, Err(InvalidNumber))])), refused);
     }
 
     #[test]

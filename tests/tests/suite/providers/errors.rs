@@ -12,7 +12,7 @@ use two_factor::domain::{
     message::delivery::{
         Attempt, Delivery, DeliveryReason,
         NextStep::{self, AssumeSent, Stop, TryNext},
-        Verdict,
+        Scope, Verdict,
     },
 };
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
@@ -26,26 +26,27 @@ struct Meaning {
     next: NextStep,
     /// The reason that the user is told if nobody else takes the message; nothing where the code may be on its way.
     told: Option<DeliveryReason>,
+    scope: Scope,
 }
 
-const fn meaning(class: &'static str, next: NextStep, told: Option<DeliveryReason>) -> Meaning {
-    Meaning { class, next, told }
+const fn meaning(class: &'static str, next: NextStep, told: Option<DeliveryReason>, scope: Scope) -> Meaning {
+    Meaning { class, next, told, scope }
 }
 
-const INVALID_NUMBER: Meaning = meaning("invalid_number", TryNext, Some(DeliveryReason::InvalidNumber));
-const NOT_MOBILE: Meaning = meaning("not_mobile", Stop, Some(DeliveryReason::NotMobile));
-const OPTED_OUT: Meaning = meaning("opted_out", Stop, Some(DeliveryReason::OptedOut));
-const FILTERED: Meaning = meaning("content_filtered", Stop, Some(DeliveryReason::Rejected));
-const FRAUD: Meaning = meaning("fraud_blocked", Stop, Some(DeliveryReason::Rejected));
-const OUR_FAULT: Meaning = meaning("invalid_request", Stop, Some(DeliveryReason::Rejected));
-const REJECTED: Meaning = meaning("rejected", TryNext, Some(DeliveryReason::Rejected));
-const THROTTLED: Meaning = meaning("rate_limited", TryNext, Some(DeliveryReason::ProviderUnavailable));
-const UNVERIFIED: Meaning = meaning("recipient_not_verified", TryNext, Some(DeliveryReason::ProviderUnavailable));
-const COUNTRY: Meaning = meaning("country_not_permitted", TryNext, Some(DeliveryReason::CountryNotPermitted));
-const SENDER: Meaning = meaning("sender_misconfigured", TryNext, Some(DeliveryReason::ProviderUnavailable));
-const AUTH: Meaning = meaning("auth_failed", TryNext, Some(DeliveryReason::ProviderUnavailable));
-const BALANCE: Meaning = meaning("insufficient_balance", TryNext, Some(DeliveryReason::ProviderUnavailable));
-const UNKNOWN: Meaning = meaning("unknown_outcome", AssumeSent, None);
+const INVALID_NUMBER: Meaning = meaning("invalid_number", TryNext, Some(DeliveryReason::InvalidNumber), Scope::Message);
+const NOT_MOBILE: Meaning = meaning("not_mobile", Stop, Some(DeliveryReason::NotMobile), Scope::Message);
+const OPTED_OUT: Meaning = meaning("opted_out", Stop, Some(DeliveryReason::OptedOut), Scope::Message);
+const FILTERED: Meaning = meaning("content_filtered", Stop, Some(DeliveryReason::Rejected), Scope::Message);
+const FRAUD: Meaning = meaning("fraud_blocked", Stop, Some(DeliveryReason::Rejected), Scope::Message);
+const OUR_FAULT: Meaning = meaning("invalid_request", Stop, Some(DeliveryReason::Rejected), Scope::Message);
+const REJECTED: Meaning = meaning("rejected", TryNext, Some(DeliveryReason::Rejected), Scope::Message);
+const THROTTLED: Meaning = meaning("rate_limited", TryNext, Some(DeliveryReason::ProviderUnavailable), Scope::Message);
+const UNVERIFIED: Meaning = meaning("recipient_not_verified", TryNext, Some(DeliveryReason::ProviderUnavailable), Scope::Message);
+const COUNTRY: Meaning = meaning("country_not_permitted", TryNext, Some(DeliveryReason::CountryNotPermitted), Scope::Country);
+const SENDER: Meaning = meaning("sender_misconfigured", TryNext, Some(DeliveryReason::ProviderUnavailable), Scope::Country);
+const AUTH: Meaning = meaning("auth_failed", TryNext, Some(DeliveryReason::ProviderUnavailable), Scope::Account);
+const BALANCE: Meaning = meaning("insufficient_balance", TryNext, Some(DeliveryReason::ProviderUnavailable), Scope::Account);
+const UNKNOWN: Meaning = meaning("unknown_outcome", AssumeSent, None, Scope::Service);
 
 /// One answer of a provider, and what it comes to.
 struct Row {
@@ -79,11 +80,16 @@ async fn every_documented_error_has_its_class_its_next_step_and_what_the_user_is
             let result = gateway.send(&message(), PATIENCE).await;
             let found = result.as_ref().err().map(|failure| (failure.class, failure.code().map(str::to_owned)));
             let attempt = Attempt { provider, result, duration: std::time::Duration::ZERO };
-            let told = match (Delivery { attempts: vec![attempt] }).verdict() {
+            let told = match (Delivery { attempts: vec![attempt], ..Delivery::default() }).verdict() {
                 Verdict::Refused(reason) => Some(reason),
-                Verdict::Accepted(_) | Verdict::Unknown(_) => None,
+                Verdict::Accepted(_) | Verdict::Unknown(_) | Verdict::OutOfTime => None,
             };
-            let meant = found.as_ref().map(|(class, _)| Meaning { class: class.as_str(), next: class.next_step(), told });
+            let meant = found.as_ref().map(|(class, _)| Meaning {
+                class: class.as_str(),
+                next: class.next_step(),
+                told,
+                scope: class.scope(),
+            });
             if meant != Some(meaning) {
                 wrong.push(format!("{name}, {what}: {meant:?}, not {meaning:?}"));
             }
@@ -101,7 +107,7 @@ fn twilio_rows() -> Vec<Row> {
         (400, NOT_MOBILE, &[21614, 21635, 30006]),
         (400, OPTED_OUT, &[21610, 30004]),
         (400, UNVERIFIED, &[21219, 21608, 572_002, 572_005]),
-        (400, COUNTRY, &[21408, 21612]),
+        (400, COUNTRY, &[21408]),
         (400, SENDER, &[10002, 21210, 21212, 21213, 21264, 21267, 21407, 21601, 21603, 21606, 21607, 21616, 21657]),
         (400, SENDER, &[21659, 21660, 21661, 21701, 21702, 21703, 21704, 21705, 21708, 21709, 21710, 21711, 21712, 21713]),
         (400, SENDER, &[21714, 21715, 21717, 21719, 21720, 21729, 21910, 30018, 30024, 30032, 30033, 30034, 30035, 30124, 30127]),
@@ -120,7 +126,7 @@ fn twilio_rows() -> Vec<Row> {
         (500, UNKNOWN, &[20500, 21211]),
         (503, UNKNOWN, &[20503, 21211]),
         (408, UNKNOWN, &[21211]),
-        (400, REJECTED, &[20409, 99999]),
+        (400, REJECTED, &[20409, 21612, 99999]),
         (401, AUTH, &[99999]),
     ];
     let refusals = by_status.iter().flat_map(|(status, meaning, codes)| {
@@ -238,15 +244,36 @@ fn common_aws() -> impl Iterator<Item = (u16, &'static str, Meaning)> {
 }
 
 fn aws_sms_rows() -> Vec<Row> {
-    let exception = |status, exception: &str, reason: &str, fields: &[&str], text: &str| {
-        let fields: Vec<Value> = fields.iter().map(|name| value!({"Name": name, "Message": "..."})).collect();
-        let body = value!({
-            "__type": format!("com.amazonaws.pinpointsmsvoicev2#{exception}"), "Message": text, "Reason": reason, "Fields": fields,
-        });
-        ResponseTemplate::new(status).set_body_raw(body.to_string(), "application/x-amz-json-1.0")
-    };
+    let mut rows = reasons_of_end_user_messaging();
+    rows.extend(fields_of_end_user_messaging());
+    for (status, name, reason, meaning) in [
+        (500, "InternalServerException", "", UNKNOWN),
+        (500, "ConflictException", "DESTINATION_PHONE_NUMBER_OPTED_OUT", UNKNOWN),
+        (408, "ConflictException", "DESTINATION_PHONE_NUMBER_OPTED_OUT", UNKNOWN),
+    ] {
+        rows.push(row(format!("{status}, {name}"), exception(status, name, reason, &[], "..."), meaning));
+    }
+    let nameless =
+        [("ResourceNotFoundException", SENDER), ("ThrottlingException", THROTTLED), ("SomethingNewException", REJECTED)];
+    let nameless = nameless.into_iter().map(|(code, meaning)| (400, code, meaning)).chain(common_aws());
+    rows.extend(nameless.map(|(status, code, meaning)| {
+        let answer = ResponseTemplate::new(status).set_body_raw(r#"{"Message":"..."}"#, "application/x-amz-json-1.0");
+        row(format!("{status}, {code}"), answer.insert_header("x-amzn-errortype", code), meaning)
+    }));
+    rows
+}
+
+fn exception(status: u16, name: &str, reason: &str, fields: &[&str], text: &str) -> ResponseTemplate {
+    let fields: Vec<Value> = fields.iter().map(|name| value!({"Name": name, "Message": "..."})).collect();
+    let body = value!({
+        "__type": format!("com.amazonaws.pinpointsmsvoicev2#{name}"), "Message": text, "Reason": reason, "Fields": fields,
+    });
+    ResponseTemplate::new(status).set_body_raw(body.to_string(), "application/x-amz-json-1.0")
+}
+
+/// Every reason that the service's model has; those that are not named here belong to other operations.
+fn reasons_of_end_user_messaging() -> Vec<Row> {
     let mut rows = Vec::new();
-    // Every reason that the service's model has; those that are not named belong to other operations.
     let mut of = |name: &str, reasons: &[&str], named: &[(&str, Meaning)], other: Meaning| {
         let named: BTreeMap<_, _> = named.iter().copied().collect();
         assert!(named.keys().all(|reason| reasons.contains(reason)), "{name} has other reasons: {reasons:?}");
@@ -309,7 +336,12 @@ fn aws_sms_rows() -> Vec<Row> {
         ],
         OUR_FAULT,
     );
-    for (reason, fields, text, meaning) in [
+    rows
+}
+
+/// Validations that are told apart by the field that they are about.
+fn fields_of_end_user_messaging() -> [Row; 13] {
+    let rows = [
         ("CANNOT_PARSE", &["DestinationPhoneNumber"][..], "...", INVALID_NUMBER),
         ("INVALID_PARAMETER", &["destinationPhoneNumber"], "...", INVALID_NUMBER),
         ("FIELD_VALIDATION_FAILED", &["DestinationPhoneNumber"], "...", INVALID_NUMBER),
@@ -323,25 +355,11 @@ fn aws_sms_rows() -> Vec<Row> {
         ("MISSING_PARAMETER", &[], "DestinationCountryParameters is required for this country", SENDER),
         ("FIELD_VALIDATION_FAILED", &["MessageBody"], "...", OUR_FAULT),
         ("RESOURCE_NOT_ACCESSIBLE", &["DestinationPhoneNumber"], "...", SENDER),
-    ] {
+    ];
+    rows.map(|(reason, fields, text, meaning)| {
         let what = format!("ValidationException, {reason}, {fields:?}: {text}");
-        rows.push(row(what, exception(400, "ValidationException", reason, fields, text), meaning));
-    }
-    for (status, name, reason, meaning) in [
-        (500, "InternalServerException", "", UNKNOWN),
-        (500, "ConflictException", "DESTINATION_PHONE_NUMBER_OPTED_OUT", UNKNOWN),
-        (408, "ConflictException", "DESTINATION_PHONE_NUMBER_OPTED_OUT", UNKNOWN),
-    ] {
-        rows.push(row(format!("{status}, {name}"), exception(status, name, reason, &[], "..."), meaning));
-    }
-    let nameless =
-        [("ResourceNotFoundException", SENDER), ("ThrottlingException", THROTTLED), ("SomethingNewException", REJECTED)];
-    let nameless = nameless.into_iter().map(|(code, meaning)| (400, code, meaning)).chain(common_aws());
-    rows.extend(nameless.map(|(status, code, meaning)| {
-        let answer = ResponseTemplate::new(status).set_body_raw(r#"{"Message":"..."}"#, "application/x-amz-json-1.0");
-        row(format!("{status}, {code}"), answer.insert_header("x-amzn-errortype", code), meaning)
-    }));
-    rows
+        row(what, exception(400, "ValidationException", reason, fields, text), meaning)
+    })
 }
 
 fn vonage_rows() -> Vec<Row> {
