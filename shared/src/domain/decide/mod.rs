@@ -169,7 +169,7 @@ impl<'a> Draft<'a> {
             (None, Proof::Sms(_)) => self.account.sms.usual_purpose(),
         };
         let accepted = self.judge(proof, purpose)?;
-        if let (true, Some(pending)) = (purpose.binds_a_number(), self.account.sms.pending.take()) {
+        if let Some(pending) = self.account.sms.pending.take_if(|_| purpose.binds_a_number()) {
             return Ok(self.bind(purpose, pending.phone));
         }
         let backup_codes = regenerate.then(|| {
