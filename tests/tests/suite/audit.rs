@@ -229,7 +229,8 @@ async fn a_journey_leaves_its_whole_trail_and_no_secret_s6_s17_s24() {
     alice.setup(WORK, Some(&first_set[0]), "success", &replacing).await;
     codes.push(service.last_code());
     service.inbox.script([Twilio::refusal(400, 21211)]);
-    let given_back = ("delivery", "sms_delivery_failed", WORK_MASKED, vec![REFERENCE, ("attempts", "twilio invalid_number 21211")]);
+    let given_back =
+        ("delivery", "sms_delivery_failed", WORK_MASKED, vec![REFERENCE, ("attempts", "twilio invalid_number 21211")]);
     alice.send(Some("replace"), "sms_delivery_failed", &[sent("replace", WORK_MASKED), given_back]).await;
     codes.push(service.last_code());
     service.inbox.script([Twilio::Answer(500, "{}".to_owned())]);

@@ -532,9 +532,8 @@ fn numbers() -> Vec<Case> {
         ("+883510012345", LINE_TYPE, "an international network"),
     ];
     let body = |number: &str| json!({"method": "sms", "phone_number": number}).to_string();
-    let case = |(number, (outcome, because), reason)| {
-        Case::new("POST", "setup", body(number), reason).gets(outcome).because(because)
-    };
+    let case =
+        |(number, (outcome, because), reason)| Case::new("POST", "setup", body(number), reason).gets(outcome).because(because);
     let mut cases: Vec<_> = texts.into_iter().map(case).collect();
     let long = format!("+{}", "9".repeat(4000));
     cases.push(case((&long, FORMAT, "4000 digits")));
@@ -795,7 +794,9 @@ fn states(code_of_pending: &str) -> Vec<Case> {
     // Of every purpose that does not go with the state there is nothing to send, and the code that is out is for something else.
     for name in ["enroll", "replace", "sign_in", "confirm", "change"] {
         let send = |user, reason: &str| {
-            Case::new("POST", "send-sms", json!({"purpose": name}).to_string(), format!("{name}: {reason}")).by(user).gets(nothing)
+            Case::new("POST", "send-sms", json!({"purpose": name}).to_string(), format!("{name}: {reason}"))
+                .by(user)
+                .gets(nothing)
         };
         cases.push(send(STARTED, "nothing to send"));
         cases.push(Case::new("POST", "verify", purpose("135799", name), format!("{name}: nothing")).by(STARTED).gets(nothing));

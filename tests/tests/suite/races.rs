@@ -94,6 +94,6 @@ async fn a_replacement_and_a_sign_in_at_once_leave_one_live_code_s5() {
     let backup_codes = alice.enroll(HOME).await;
     let (replace, sign_in) = tokio::join!(alice.replace(WORK, &backup_codes[0]), alice.send_sms());
     let codes = [replace.expect(200).development_code(), sign_in.expect(200).development_code()];
-    let replies = join_all(codes.iter().map(|code| alice.verify(code))).await;
+    let replies = join_all([alice.verify_for("replace", &codes[0]), alice.verify_for("sign_in", &codes[1])]).await;
     assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 1, "{replies:?}");
 }

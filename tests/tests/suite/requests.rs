@@ -156,14 +156,7 @@ async fn every_body_gets_its_answer_s23() {
         ("POST", "verify", r#"{"code": "123456", "purpose": true}"#, BAD, &["purpose"], "a boolean"),
         ("POST", "verify", r#"{"code": "123456", "purpose": ["change"]}"#, BAD, &["purpose"], "a list of purposes"),
         ("POST", "verify", r#"{"code": "1", "purpose": "1"}"#, BAD, &["code", "purpose"], "code and purpose"),
-        (
-            "POST",
-            "verify",
-            r#"{"code": "123456", "purpose": "change", "purpose": "sign_in"}"#,
-            BAD,
-            &["purpose"],
-            "two purposes",
-        ),
+        ("POST", "verify", r#"{"code": "123456", "purpose": "change", "purpose": "sign_in"}"#, BAD, &["purpose"], "two purposes"),
         (
             "POST",
             "verify",
