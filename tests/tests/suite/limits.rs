@@ -1,5 +1,8 @@
 //! What may be sent, to whom and how often, and what a refusal says of it (S11 to S14).
 
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use reqwest::Method;
 use serde_json::{Value, json};
 use two_factor_local::sms_inbox::Reply as Twilio;
@@ -20,6 +23,16 @@ fn limited(reply: &Reply, reason: &str, retry_after: u64, policy: &str) {
     assert_eq!(reply.header("retry-after"), retry_after.to_string());
     assert_eq!(reply.header("ratelimit-policy"), format!("\"{reason}\";{policy}"));
     assert_eq!(reply.header("ratelimit"), format!("\"{reason}\";r=0;t={retry_after}"));
+}
+
+/// How many sends are counted in the one window of a number that is an account's own.
+async fn own_sends(service: &TestService) -> usize {
+    let is_own = |item: &HashMap<String, AttributeValue>| {
+        item["sk"].as_s().unwrap() == "SENDS" && item["pk"].as_s().unwrap().starts_with("PHONE#")
+    };
+    let windows: Vec<_> = service.items().await.into_iter().filter(is_own).collect();
+    let [window] = &windows[..] else { panic!("one number is somebody's own: {windows:?}") };
+    window.keys().filter(|name| name.starts_with("lease_")).count()
 }
 
 #[tokio::test]
@@ -125,16 +138,18 @@ async fn an_outage_of_ours_counts_against_nobody_s12() {
     let settings = [("SMS_MAX_REFUSED", "1"), ("SMS_MAX_PER_WINDOW", "3"), ("SMS_MAX_PER_IP", "3")];
     let service = TestService::production(&settings).await;
     let alice = service.user("alice");
-    for reply in
-        [Twilio::refusal(401, 20_003), Twilio::refusal(429, 20_429), Twilio::refusal(401, 20_003), Twilio::refusal(400, 20_005)]
-    {
-        service.inbox.script([reply.clone(), reply]);
+    for (status, code) in [(401, 20_003), (429, 20_429), (400, 20_005), (400, 21_611)] {
+        service.inbox.script([Twilio::refusal(status, code)]);
         let refused = alice.setup(HOME).await;
         refused.expect_problem(502, "sms_delivery_failed");
-        assert_eq!(refused.body["reason"], "provider_unavailable");
-        service.inbox.script([]);
-        service.clock.pass(30);
+        assert_eq!(refused.body["reason"], "provider_unavailable", "Twilio's {code}");
         assert_eq!(alice.status().await.body["sends_remaining"], 3);
+        service.clock.pass(30);
+    }
+    assert_eq!(service.inbox.received().len(), 4, "each was tried once");
+    assert_eq!(alice.setup(HOME).await.expect(200).body["sends_remaining"], 2);
+    for name in ["bob", "carol"] {
+        service.user(name).setup(HOME).await.expect(200);
     }
 }
 
@@ -143,8 +158,8 @@ async fn after_a_refused_replacement_its_number_is_tried_again_without_a_proof_a
     let service = TestService::production(&[NO_COOLDOWN]).await;
     let alice = service.user("alice");
     let backup_codes = alice.enroll(HOME).await;
-    for by_backup_code in [true, false] {
-        let proof = if by_backup_code {
+    for (kind, spent) in [("backup code", (400, "invalid_code")), ("SMS code", (409, "no_pending_verification"))] {
+        let proof = if kind == "backup code" {
             backup_codes[0].clone()
         } else {
             alice.send_sms_for("change").await.expect(200);
@@ -157,15 +172,14 @@ async fn after_a_refused_replacement_its_number_is_tried_again_without_a_proof_a
             (&status["phone_number_masked"], &status["pending_phone_number_masked"], &status["live_code"]),
             (&json!("+1****0123"), &json!("+44****3456"), &json!(null))
         );
-        assert_eq!(status["backup_codes_remaining"], 9, "the proof is spent");
+        assert_eq!(status["backup_codes_remaining"], 9);
         alice.setup(&other(1)).await.expect_problem(403, "verification_required");
-        assert_ne!(alice.replace(&other(1), &proof).await.status, 200, "another number takes another proof");
-        if !by_backup_code {
-            let sent = alice.send_sms_for("replace").await.expect(200);
-            assert_eq!(sent.body["phone_number_masked"], "+44****3456");
-            alice.verify_for("replace", &service.last_code()).await.expect(200);
-        }
+        let again = alice.replace(&other(1), &proof).await;
+        assert_eq!((again.status, again.problem()), spent, "the {kind} is spent, and another number takes another proof");
     }
+    let sent = alice.send_sms_for("replace").await.expect(200);
+    assert_eq!(sent.body["phone_number_masked"], "+44****3456");
+    alice.verify_for("replace", &service.last_code()).await.expect(200);
     assert_eq!(alice.status().await.body["phone_number_masked"], "+44****3456");
 }
 
@@ -220,14 +234,7 @@ async fn a_disabled_number_is_bound_again_with_a_backup_code_in_its_own_window_s
     alice.send_sms().await.expect_problem(403, "factor_disabled");
     let sent = alice.replace(HOME, &backup_codes[0]).await.expect(200);
     assert_eq!((&sent.body["purpose"], &sent.body["sends_remaining"]), (&json!("replace"), &json!(3)), "no already_enabled");
-    let own = |items: Vec<std::collections::HashMap<String, _>>| {
-        let is_own = |item: &&std::collections::HashMap<String, aws_sdk_dynamodb::types::AttributeValue>| {
-            item["sk"].as_s().unwrap() == "SENDS" && item["pk"].as_s().unwrap().starts_with("PHONE#")
-        };
-        let window = items.iter().find(is_own).expect("the number's own window").keys().filter(|name| name.starts_with("lease_"));
-        window.count()
-    };
-    assert_eq!(own(service.items().await), 2, "the sign-in and this one");
+    assert_eq!(own_sends(&service).await, 2, "the sign-in and this one");
     let codes = alice.verify(&sent.development_code()).await.expect(200).backup_codes();
     let status = alice.status().await.body;
     assert_eq!((&status["factor_disabled"], &status["locked_for"]), (&json!(false), &json!(0)));
