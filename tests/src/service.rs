@@ -30,7 +30,7 @@ use two_factor::{
 use two_factor_local::{
     database::{EmbeddedDatabase, sdk_config},
     server::{LocalServer, Options, invoke_function},
-    sms_inbox::SmsInbox,
+    sms_inbox::{ReceivedMessage, SmsInbox},
     token::TokenMint,
 };
 
@@ -185,15 +185,24 @@ impl TestService {
 
     /// A request to build on.
     pub fn request(&self, method: Method, url: &str) -> reqwest::RequestBuilder {
-        self.http.request(method, url)
+        self.http.request(method, url).timeout(Duration::from_mins(1))
     }
 
-    /// The code in the text message that was sent last.
+    /// The code that was sent last.
     pub fn last_code(&self) -> String {
         let messages = self.inbox.received();
-        let message = messages.last().expect("a message was sent");
-        message.body().chars().take(6).collect()
+        messages.iter().rev().find_map(code_in).expect("a code was sent").to_owned()
     }
+
+    /// The text messages that hold no code, the first one first.
+    pub fn notifications(&self) -> Vec<ReceivedMessage> {
+        self.inbox.received().into_iter().filter(|message| code_in(message).is_none()).collect()
+    }
+}
+
+/// The code that a text message begins with; `None` if it holds none.
+fn code_in(message: &ReceivedMessage) -> Option<&str> {
+    message.body().get(..6).filter(|code| code.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The service with these settings, and the server that is in front of it.
