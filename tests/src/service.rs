@@ -268,14 +268,14 @@ impl User<'_> {
         self.call(Method::POST, "verify", json!({"code": code})).await
     }
 
-    /// POST verify, with the wish for new backup codes.
-    pub async fn regenerate_backup_codes(&self, code: &str) -> Reply {
-        self.call(Method::POST, "verify", json!({"code": code, "regenerate_backup_codes": true})).await
-    }
-
     /// POST verify for this purpose.
     pub async fn verify_for(&self, purpose: &str, code: &str) -> Reply {
         self.call(Method::POST, "verify", json!({"code": code, "purpose": purpose})).await
+    }
+
+    /// POST verify, with the wish for new backup codes.
+    pub async fn regenerate_backup_codes(&self, code: &str) -> Reply {
+        self.call(Method::POST, "verify", json!({"code": code, "regenerate_backup_codes": true})).await
     }
 
     /// GET setup.

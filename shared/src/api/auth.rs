@@ -30,9 +30,6 @@ pub enum AuthError {
     /// There are credentials, and they are no good. The reason is for the log; the client learns that its token is invalid.
     #[error("invalid credentials: {0}")]
     Invalid(&'static str),
-    /// The token was good once: a client gets another one, and asks nobody anything.
-    #[error("the token has expired")]
-    Expired,
     /// The keys that tell good credentials from bad ones cannot be reached.
     #[error("the source of token keys is unavailable")]
     KeysUnavailable,
@@ -144,7 +141,7 @@ impl<K: VerificationKeys> Authenticator<K> {
         };
         let expiry = date("exp")?.ok_or(AuthError::Invalid("no expiry time"))?;
         if now >= expiry + LEEWAY.as_secs_f64() {
-            return Err(AuthError::Expired);
+            return Err(AuthError::Invalid("expired"));
         }
         match date("nbf")? {
             Some(start) if now < start - LEEWAY.as_secs_f64() => Err(AuthError::Invalid("not valid yet")),

@@ -40,8 +40,6 @@ pub enum Problem {
     MissingCredentials,
     /// There are credentials, and they are no good.
     InvalidCredentials,
-    /// There are credentials, and they were good once.
-    ExpiredCredentials,
     /// There is no such path.
     NotFound,
     /// The path does not know this method.
@@ -93,7 +91,6 @@ impl From<&AuthError> for Problem {
         match error {
             AuthError::Missing => Self::MissingCredentials,
             AuthError::Invalid(_) => Self::InvalidCredentials,
-            AuthError::Expired => Self::ExpiredCredentials,
             AuthError::KeysUnavailable => Self::Unavailable,
         }
     }
@@ -147,7 +144,7 @@ impl Problem {
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::InvalidRequest { .. } | Self::PhoneNumber(_) => StatusCode::BAD_REQUEST,
-            Self::MissingCredentials | Self::InvalidCredentials | Self::ExpiredCredentials => StatusCode::UNAUTHORIZED,
+            Self::MissingCredentials | Self::InvalidCredentials => StatusCode::UNAUTHORIZED,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -174,7 +171,7 @@ impl Problem {
             Self::InvalidRequest { .. } => "invalid_request",
             Self::PhoneNumber(PhoneNumberError::NotE164 | PhoneNumberError::NoSuchNumber) => "invalid_phone_number",
             Self::PhoneNumber(PhoneNumberError::CountryNotAllowed | PhoneNumberError::NoSms) => "phone_number_not_allowed",
-            Self::MissingCredentials | Self::InvalidCredentials | Self::ExpiredCredentials => "unauthorized",
+            Self::MissingCredentials | Self::InvalidCredentials => "unauthorized",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::PayloadTooLarge => "payload_too_large",
@@ -192,7 +189,7 @@ impl Problem {
             Self::InvalidRequest { .. } => "Invalid request",
             Self::PhoneNumber(PhoneNumberError::NotE164 | PhoneNumberError::NoSuchNumber) => "Invalid phone number",
             Self::PhoneNumber(PhoneNumberError::CountryNotAllowed | PhoneNumberError::NoSms) => "Phone number not accepted",
-            Self::MissingCredentials | Self::InvalidCredentials | Self::ExpiredCredentials => "Authentication required",
+            Self::MissingCredentials | Self::InvalidCredentials => "Authentication required",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed { .. } => "Method not allowed",
             Self::PayloadTooLarge => "Request too large",
@@ -238,8 +235,7 @@ impl Problem {
                 PhoneNumberError::NoSms => "This phone number cannot receive text messages. Use a mobile number.",
             },
             Self::MissingCredentials => "Send an access token in the Authorization header: Bearer, a space, and the token.",
-            Self::InvalidCredentials => "The access token is not valid. Sign in again.",
-            Self::ExpiredCredentials => "The access token has expired. Renew it, or sign in again.",
+            Self::InvalidCredentials => "The access token is not valid or has expired. Sign in again.",
             Self::NotFound => "There is nothing at this path.",
             Self::MethodNotAllowed { allow } => return format!("Use one of these methods here: {allow}."),
             Self::PayloadTooLarge => "The body of a request may have at most 4096 bytes.",
@@ -325,7 +321,6 @@ impl Problem {
             Self::DeliveryFailed(reason) => Some(reason.as_str()),
             Self::MissingCredentials => Some("missing"),
             Self::InvalidCredentials => Some("invalid"),
-            Self::ExpiredCredentials => Some("expired"),
             Self::InvalidRequest { .. }
             | Self::NotFound
             | Self::MethodNotAllowed { .. }
@@ -356,7 +351,6 @@ impl Problem {
             | Self::PhoneNumber(_)
             | Self::MissingCredentials
             | Self::InvalidCredentials
-            | Self::ExpiredCredentials
             | Self::NotFound
             | Self::MethodNotAllowed { .. }
             | Self::PayloadTooLarge
@@ -398,7 +392,7 @@ impl Problem {
         };
         match &self {
             Self::MissingCredentials => insert(WWW_AUTHENTICATE, "Bearer"),
-            Self::InvalidCredentials | Self::ExpiredCredentials => insert(WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""),
+            Self::InvalidCredentials => insert(WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""),
             Self::MethodNotAllowed { allow } => insert(ALLOW, allow),
             Self::Refused { quota: Some(quota), .. } => {
                 // Structured fields of draft-ietf-httpapi-ratelimit-headers: q(uota) in w(indow); r(emaining) until t(ime).
@@ -551,13 +545,6 @@ mod tests {
                 401,
                 "unauthorized",
                 json!({"reason": "invalid"}),
-                unauthorized("Bearer error=\"invalid_token\""),
-            ),
-            (
-                Problem::ExpiredCredentials,
-                401,
-                "unauthorized",
-                json!({"reason": "expired"}),
                 unauthorized("Bearer error=\"invalid_token\""),
             ),
             (refused(Refusal::VerificationRequired), 403, "verification_required", json!({}), json!({})),

@@ -169,7 +169,9 @@ impl<'a> Draft<'a> {
             (None, Proof::Sms(_)) => self.account.sms.usual_purpose(),
         };
         let accepted = self.judge(proof, purpose)?;
-        if let Some(pending) = self.account.sms.pending.take_if(|_| purpose.binds_a_number()) {
+        if purpose.binds_a_number()
+            && let Some(pending) = self.account.sms.pending.take()
+        {
             return Ok(self.bind(purpose, pending.phone));
         }
         let backup_codes = regenerate.then(|| {
