@@ -30,7 +30,7 @@ use two_factor::{
 use two_factor_local::{
     database::{EmbeddedDatabase, sdk_config},
     server::{LocalServer, Options, invoke_function},
-    sms_inbox::SmsInbox,
+    sms_inbox::{ReceivedMessage, SmsInbox},
     token::TokenMint,
 };
 
@@ -52,6 +52,7 @@ pub struct TestService {
     pub storage: Proxy,
     /// What was sent, where the service sends through Twilio.
     pub inbox: Arc<SmsInbox>,
+    variables: BTreeMap<String, String>,
     app: Arc<App>,
     server: LocalServer,
     mint: TokenMint,
@@ -110,17 +111,12 @@ impl TestService {
             ]);
         }
         variables.extend(settings.iter().copied());
-        let vars = Vars::new(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
-        let mint = TokenMint::new(&Config::from_vars(&vars).expect("the settings are right").auth).expect("tokens can be minted");
-        let mut parts = Parts { clock: Arc::clone(&clock) as Arc<dyn Clock>, random: Arc::new(SystemRandom), ..Parts::default() };
-        if let Some(request_time) = time_limit {
-            (parts.request_time, parts.store_try_timeout) = (request_time, SHORT_TRY);
-        }
-        let app = App::start_with(vars, parts).await.unwrap_or_else(|error| panic!("the service starts: {error}"));
-        let app = Arc::new(app);
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
-        let server = LocalServer::start(listener, Arc::clone(&app), Options::default()).expect("the server starts");
+        let variables: BTreeMap<_, _> = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let config = Config::from_vars(&Vars::new(variables.clone())).expect("the settings are right");
+        let mint = TokenMint::new(&config.auth).expect("tokens can be minted");
+        let (app, server) = serve(&variables, &clock, time_limit).await;
         Self {
+            variables,
             app,
             clock,
             storage,
@@ -130,6 +126,12 @@ impl TestService {
             http: public_client(&Vars::default()).expect("a client can be built"),
             database,
         }
+    }
+
+    /// Stops the service and starts it anew with these settings changed; table, clock and inbox stay.
+    pub async fn restart(&mut self, changes: &[(&str, &str)]) {
+        self.variables.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        (self.app, self.server) = serve(&self.variables, &self.clock, None).await;
     }
 
     /// A client of the user with this identifier.
@@ -165,10 +167,20 @@ impl TestService {
         Reply { status, headers, body: serde_json::from_str(text).unwrap_or_else(|_| text.into()) }
     }
 
+    /// The table, past the service and its proxy.
+    fn table(&self) -> aws_sdk_dynamodb::Client {
+        client(&sdk_config(&self.database.endpoint()).expect("complete settings"))
+    }
+
+    /// Writes an item into the table, past the service.
+    pub async fn put_item(&self, item: HashMap<String, AttributeValue>) {
+        let put = self.table().put_item().table_name("sms-2fa").set_item(Some(item));
+        put.send().await.expect("the item can be written");
+    }
+
     /// Every item of the table, read past the service.
     pub async fn items(&self) -> Vec<HashMap<String, AttributeValue>> {
-        let database = client(&sdk_config(&self.database.endpoint()).expect("complete settings"));
-        let mut pages = database.scan().table_name("sms-2fa").consistent_read(true).into_paginator().items().send();
+        let mut pages = self.table().scan().table_name("sms-2fa").consistent_read(true).into_paginator().items().send();
         let mut items = Vec::new();
         while let Some(item) = pages.next().await {
             items.push(item.expect("the table can be read"));
@@ -189,12 +201,39 @@ impl TestService {
         self.http.request(method, url).timeout(Duration::from_mins(1))
     }
 
-    /// The code in the text message that was sent last.
+    /// The code that was sent last.
     pub fn last_code(&self) -> String {
         let messages = self.inbox.received();
-        let message = messages.last().expect("a message was sent");
-        message.body().chars().take(6).collect()
+        messages.iter().rev().find_map(code_in).expect("a code was sent").to_owned()
     }
+
+    /// The text messages that hold no code, the first one first.
+    pub fn notifications(&self) -> Vec<ReceivedMessage> {
+        self.inbox.received().into_iter().filter(|message| code_in(message).is_none()).collect()
+    }
+}
+
+/// The code that a text message begins with; `None` if it holds none.
+fn code_in(message: &ReceivedMessage) -> Option<&str> {
+    message.body().get(..6).filter(|code| code.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The service with these settings, and the server that is in front of it.
+async fn serve(
+    variables: &BTreeMap<String, String>,
+    clock: &Arc<ManualClock>,
+    time_limit: Option<Duration>,
+) -> (Arc<App>, LocalServer) {
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
+    let mut parts = Parts { clock, random: Arc::new(SystemRandom), ..Parts::default() };
+    if let Some(request_time) = time_limit {
+        (parts.request_time, parts.store_try_timeout) = (request_time, SHORT_TRY);
+    }
+    let app = App::start_with(Vars::new(variables.clone()), parts).await;
+    let app = Arc::new(app.unwrap_or_else(|error| panic!("the service starts: {error}")));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
+    let server = LocalServer::start(listener, Arc::clone(&app), Options::default()).expect("the server starts");
+    (app, server)
 }
 
 /// One user's client.
@@ -269,7 +308,12 @@ impl User<'_> {
         self.call(Method::DELETE, "setup", json!({"code": code})).await
     }
 
-    /// Enrolls `phone` in development and hands out the backup codes.
+    /// POST setup that turns 2FA off, for clients behind proxies that drop a DELETE's body.
+    pub async fn turn_off_by_post(&self, code: &str) -> Reply {
+        self.call(Method::POST, "setup", json!({"method": "none", "code": code})).await
+    }
+
+    /// Enrolls `phone` and hands out the backup codes.
     pub async fn enroll(&self, phone: &str) -> Vec<String> {
         let sent = self.setup(phone).await.expect(200);
         let code = match sent.body.get("warning") {

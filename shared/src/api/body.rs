@@ -91,7 +91,7 @@ impl SendBody {
     /// A [`Problem`] that names every wrong field.
     pub fn parse(request: &Request) -> Result<Self, Problem> {
         let mut fields = Fields::of(request)?;
-        fields.refuse("pending", "This field is gone: say \"purpose\": \"replace\" instead.");
+        fields.refuse("pending", "This field is gone: name the \"purpose\", such as \"replace\" for the number that waits.");
         let purpose = fields.optional("purpose", as_purpose);
         fields.finish(purpose.map(|purpose| Self { purpose }))
     }
@@ -189,9 +189,9 @@ impl<'a> Fields<'a> {
         self.errors.push(FieldError { field, detail });
     }
 
-    /// Notes an error if a field is there that must not be.
+    /// Notes an error if a field is there that must not be; null is the same as missing here, too.
     fn refuse(&mut self, field: &'static str, detail: &'static str) {
-        if self.object.0.iter().any(|(name, _)| name == field) {
+        if self.object.0.iter().any(|(name, value)| name == field && value.get() != "null") {
             self.wrong(field, detail);
         }
     }

@@ -155,7 +155,7 @@ async fn limits_say_how_long_they_last() {
 
 #[tokio::test]
 async fn one_address_sends_only_so_much_whoever_it_says_it_is_s13() {
-    let service = TestService::development(&[("SMS_MAX_PER_IP", "3")]).await;
+    let service = TestService::development(&[("SMS_MAX_PER_IP", "3"), ("PENDING_TTL_SECONDS", "7200")]).await;
     let phones = [HOME, WORK, "+12015550124", "+12015550125"];
     for (number, phone) in phones.iter().enumerate() {
         let user = service.user(&format!("user-{number}"));
@@ -170,7 +170,9 @@ async fn one_address_sends_only_so_much_whoever_it_says_it_is_s13() {
     }
     let first = service.user("user-0");
     service.clock.pass(30);
-    first.send_sms().await.expect_problem(429, "rate_limited");
+    let refused = first.send_sms().await;
+    refused.expect_problem(429, "rate_limited");
+    assert_eq!((&refused.body["reason"], &refused.body["retry_after"]), (&json!("address"), &json!(3570)));
     service.clock.pass(3570);
     let code = first.send_sms().await.expect(200).development_code();
     first.verify(&code).await.expect(200);

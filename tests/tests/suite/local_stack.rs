@@ -117,7 +117,7 @@ async fn with_an_inbox_the_code_is_in_the_text_message_and_not_in_the_answer() {
     let shown: Value =
         stack.client.get(format!("{}/_inbox", stack.stack.server.url())).send().await.unwrap().json().await.unwrap();
     let text = shown[0]["Body"].as_str().unwrap();
-    assert_eq!(shown[0]["To"], "+14155551234");
+    assert_eq!(shown[0]["To"], "+12015550123");
     let verified = stack.call(Method::POST, "verify", Some(json!({ "code": &text[..6] }).to_string())).await;
     assert_eq!(verified.status(), 200);
 }
@@ -129,7 +129,7 @@ async fn a_data_folder_keeps_the_enrollment_over_a_restart() {
     let data_dir = folder.display().to_string();
     let first = start(&[("DATA_DIR", &data_dir)]).await;
     let answer: Value = first.call(Method::POST, "setup", Some(ENROLL.to_owned())).await.json().await.unwrap();
-    assert_eq!(answer["phone_number_masked"], "+1****1234");
+    assert_eq!(answer["phone_number_masked"], "+1****0123");
     let Running { stack, .. } = first;
     stack.server.stop().await;
     drop(stack.database);
@@ -157,20 +157,20 @@ async fn the_inbox_answers_as_it_is_told_and_then_queues() {
     let send =
         async |to: &str| client.post(&url).basic_auth("AC1", Some("token")).form(&[("To", to), ("Body", "hi")]).send().await;
 
-    let refused = send("+14155550001").await.unwrap();
+    let refused = send("+12015550101").await.unwrap();
     assert_eq!(refused.status(), 400);
     assert_eq!(refused.json::<Value>().await.unwrap()["code"], 21610);
-    let cut = async { send("+14155550002").await?.bytes().await }.await;
+    let cut = async { send("+12015550102").await?.bytes().await }.await;
     assert!(cut.is_err(), "the answer is not whole");
-    for number in ["+14155550003", "+14155550004"] {
+    for number in ["+12015550103", "+12015550104"] {
         assert_eq!(send(number).await.unwrap().status(), 201);
     }
     let numbers: Vec<_> = inbox.received().iter().map(|message| message.to().to_owned()).collect();
-    assert_eq!(numbers, ["+14155550001", "+14155550002", "+14155550003", "+14155550004"], "each request is kept");
+    assert_eq!(numbers, ["+12015550101", "+12015550102", "+12015550103", "+12015550104"], "each request is kept");
     assert!(inbox.received()[0].authorization.as_ref().unwrap().starts_with("Basic "));
 }
 
-const ENROLL: &str = r#"{"method": "sms", "phone_number": "+14155551234"}"#;
+const ENROLL: &str = r#"{"method": "sms", "phone_number": "+12015550123"}"#;
 
 /// A stack on a free port, and a client of the user alice.
 struct Running {

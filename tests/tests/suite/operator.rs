@@ -451,7 +451,7 @@ async fn wrong_arguments_are_explained_and_end_with_2() {
         (&["check", "--limit", "3"], "--limit is for audit"),
         (&["token"], "--sub ID"),
         (&["token", "alice"], "--sub ID"),
-        (&["send-test"], "+14155550100"),
+        (&["send-test"], "+12015550123"),
         (&["--env-file"], "--env-file"),
     ] {
         let outcome = doctor(&[], arguments).await;
@@ -515,15 +515,15 @@ async fn an_unlocked_user_can_sign_in_again_and_the_trail_says_who_unlocked_s24(
     let expected = "\
 alice: two-factor authentication is on
 
-  number          +1****1234 (US), verified 2027-01-01T00:00:00Z
+  number          +1****0123 (US), verified 2027-01-01T00:00:00Z
   pending number  none
-  code sent       to +1****1234, to sign in or confirm, expires 2027-01-01T00:05:00Z; 3 of 5 wrong guesses
+  code sent       to +1****0123, to sign in, expires 2027-01-01T00:05:00Z; 3 of 5 wrong codes
   SMS codes       3 wrong in a row, the last 2027-01-01T00:00:00Z; locked until 2027-01-01T00:15:00Z (for 15 minutes)
-  backup codes    10 left; none wrong; not locked
+  backup codes    10 left; none wrong
   sends           2 of 5 in the last 60 minutes, the last at 2027-01-01T00:00:00Z
-  notices         0 in the last 24 hours
+  notifications   1 in the last 24 hours
 
-It is locked: wait, or `doctor user unlock` once you know who is asking.
+It is locked: wait, or `doctor user unlock` once you know who is asking. A backup code lifts the lock, too.
 ";
     assert_eq!((shown.out.as_str(), shown.ending), (expected, Ending::Success), "{}", shown.err);
 
@@ -542,7 +542,7 @@ It is locked: wait, or `doctor user unlock` once you know who is asking.
     assert!(unlock.contains("  operator-") && unlock.ends_with("(operator Olivia Ops)"), "{unlock}");
     assert!(unlocked.out.contains(unlock.split_whitespace().find(|word| word.starts_with("operator-")).unwrap()));
     let verified = lines.iter().rfind(|line| line.contains("  verify ")).expect("the sign-in is in the trail");
-    assert!(verified.contains("  +1****1234  127.0.0.1"), "{verified}");
+    assert!(verified.contains("  +1****0123  127.0.0.1"), "{verified}");
     assert!(trail.out.ends_with("--limit shows more than these 3.\n"), "{}", trail.out);
     for clear in [HOME, &code] {
         assert!(!trail.out.contains(clear) && !shown.out.contains(clear), "{clear}");
@@ -556,7 +556,7 @@ async fn a_reset_user_can_enroll_anew_and_the_old_number_is_told_s18_s24() {
     alice.enroll(HOME).await;
     let reset = practice.doctor(&["user", "reset", "alice"]).await;
     assert_eq!(reset.ending, Ending::Success, "{}", reset.err);
-    assert!(reset.out.contains("The number +1****1234 is told of it"), "{}", reset.out);
+    assert!(reset.out.contains("The number +1****0123 is told of it"), "{}", reset.out);
     assert!(reset.out.contains("alice: two-factor authentication is off\n"), "{}", reset.out);
     let notification = practice.service.inbox.received().last().cloned().unwrap();
     assert_eq!((notification.to(), notification.body().contains("turned off")), (HOME, true));
@@ -564,7 +564,7 @@ async fn a_reset_user_can_enroll_anew_and_the_old_number_is_told_s18_s24() {
     alice.enroll(WORK).await;
     let trail = practice.doctor(&["audit", "alice"]).await;
     let line = trail.out.lines().find(|line| line.contains("operator_reset")).expect("the reset is in the trail");
-    assert!(line.contains("success") && line.contains("+1****1234") && line.contains("Olivia Ops"), "{line}");
+    assert!(line.contains("success") && line.contains("+1****0123") && line.contains("Olivia Ops"), "{line}");
 
     let sent = practice.service.inbox.received().len();
     practice.service.user("bob").setup(HOME).await.expect(200);
@@ -598,7 +598,7 @@ async fn a_test_message_says_what_it_is_and_who_took_it() {
     let practice = Practice::open().await;
     let sent = practice.doctor(&["send-test", HOME]).await;
     assert_eq!(sent.ending, Ending::Success, "{}", sent.err);
-    assert!(sent.out.starts_with("A test message to +1****1234:\n\nPROVIDER  OUTCOME   CODE OR MESSAGE ID"), "{}", sent.out);
+    assert!(sent.out.starts_with("A test message to +1****0123:\n\nPROVIDER  OUTCOME   CODE OR MESSAGE ID"), "{}", sent.out);
     assert!(sent.out.contains("\ntwilio    accepted  SM00000000000000000000000000000001"), "{}", sent.out);
     let [message] = &practice.service.inbox.received()[..] else { panic!("one message") };
     assert_eq!(
@@ -615,7 +615,7 @@ async fn a_test_message_says_what_it_is_and_who_took_it() {
     assert_eq!(unknown.ending, Ending::Problem);
     assert!(unknown.out.contains("unknown_outcome") && unknown.out.contains("nobody knows"), "{}", unknown.out);
 
-    for (number, reason) in [("+33612345678", "country"), ("4155551234", "E.164"), ("+442079460000", "cannot receive")] {
+    for (number, reason) in [("+33612345678", "country"), ("2015550123", "E.164"), ("+442079460000", "cannot receive")] {
         let outcome = practice.doctor(&["send-test", number]).await;
         assert!(outcome.ending == Ending::Problem && outcome.err.contains(reason), "{number}: {}", outcome.err);
     }

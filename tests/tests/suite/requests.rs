@@ -105,7 +105,7 @@ fn parsed(event: &Value) -> Request {
 /// Method, function, body, outcome, the fields that are found wrong, and what is special about it.
 type Case<'a> = (&'a str, &'a str, &'a str, &'a str, &'a [&'a str], &'a str);
 
-const SETUP_OK: &str = r#"{"method": "sms", "phone_number": "+14155551234"}"#;
+const SETUP_OK: &str = r#"{"method": "sms", "phone_number": "+12015550123"}"#;
 const BAD: &str = "400 invalid_request";
 
 #[tokio::test]
@@ -125,6 +125,62 @@ async fn every_body_gets_its_answer_s23() {
         ("POST", "verify", r#"{"code": " 123-456 "}"#, "200", &[], "spaces and hyphens"),
         ("POST", "verify", r#"{"code": "ABCD-EFGH-JKMN-PQRS"}"#, "200", &[], "a backup code"),
         ("POST", "verify", r#"{"code": "ABCDEFGHJKMNPQRS"}"#, "200", &[], "a backup code without hyphens"),
+        ("POST", "verify", r#"{"code": " abcd efgh jkmn pqrs "}"#, "200", &[], "a backup code in small letters, with spaces"),
+        ("POST", "verify", r#"{"code": "oilO-ILab-cdef-ghjk"}"#, "200", &[], "a backup code with O for 0, I and L for 1"),
+        ("POST", "verify", r#"{"code": "ABCD-EFGH-JKMN-PQRU"}"#, BAD, &["code"], "a U, which stands for nothing"),
+        ("POST", "verify", r#"{"code": "１２３４５６"}"#, "200", &[], "full-width digits"),
+        ("POST", "verify", r#"{"code": "12345６"}"#, "200", &[], "one full-width digit"),
+        ("POST", "verify", r#"{"code": "123\u00a0456"}"#, "200", &[], "a no-break space"),
+        ("POST", "verify", r#"{"code": "123\u2009456"}"#, "200", &[], "a thin space"),
+        ("POST", "verify", r#"{"code": "\u3000123\t456\r\n"}"#, "200", &[], "white space of other kinds"),
+        ("POST", "verify", r#"{"code": "123\n456"}"#, "200", &[], "a line break"),
+        ("POST", "verify", r#"{"code": "123\u2010456"}"#, "200", &[], "a typographer's hyphen"),
+        ("POST", "verify", r##"{"code": "#123456"}"##, "200", &[], "a leading #, as in the WebOTP line"),
+        ("POST", "verify", r##"{"code": " # 123 456 . "}"##, "200", &[], "pasted with all of it"),
+        ("POST", "verify", r#"{"code": "123456."}"#, "200", &[], "a full stop at the end"),
+        ("POST", "verify", r###"{"code": "##123456"}"###, BAD, &["code"], "two of #"),
+        ("POST", "verify", r##"{"code": "123456#"}"##, BAD, &["code"], "a # at the end"),
+        ("POST", "verify", r#"{"code": ".123456"}"#, BAD, &["code"], "a full stop before it"),
+        ("POST", "verify", r#"{"code": "123.456"}"#, BAD, &["code"], "a full stop within"),
+        ("POST", "verify", r#"{"code": "123456.."}"#, BAD, &["code"], "two full stops"),
+        ("POST", "verify", r#"{"code": "123\u200b456"}"#, BAD, &["code"], "a space of no width, which is no white space"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": "enroll"}"#, "200", &[], "to enroll"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": "replace"}"#, "200", &[], "to replace"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": "sign_in"}"#, "200", &[], "to sign in"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": "confirm"}"#, "200", &[], "to confirm"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": "change"}"#, "200", &[], "to change"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": null}"#, "200", &[], "null for the usual purpose"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": "Sign_In"}"#, BAD, &["purpose"], "capitals"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": "sign-in"}"#, BAD, &["purpose"], "a hyphen"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": ""}"#, BAD, &["purpose"], "an empty purpose"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": true}"#, BAD, &["purpose"], "a boolean"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": ["change"]}"#, BAD, &["purpose"], "a list of purposes"),
+        ("POST", "verify", r#"{"code": "1", "purpose": "1"}"#, BAD, &["code", "purpose"], "code and purpose"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": "change", "purpose": "sign_in"}"#, BAD, &["purpose"], "two purposes"),
+        (
+            "POST",
+            "verify",
+            r#"{"code": "123456", "purpose": "change", "regenerate_backup_codes": true}"#,
+            "200",
+            &[],
+            "what regenerating is",
+        ),
+        (
+            "POST",
+            "verify",
+            r#"{"code": "123456", "purpose": "sign_in", "regenerate_backup_codes": true}"#,
+            BAD,
+            &["purpose"],
+            "regenerating is no signing in",
+        ),
+        (
+            "POST",
+            "verify",
+            r#"{"code": "ABCD-EFGH-JKMN-PQRS", "purpose": "enroll"}"#,
+            BAD,
+            &["code"],
+            "a backup code binds no number",
+        ),
         ("POST", "verify", r#"{"code": "123456", "regenerate_backup_codes": true}"#, "200", &[], "with new backup codes"),
         ("POST", "verify", r#"{"code": "123456", "regenerate_backup_codes": null}"#, "200", &[], "null is the same as none"),
         ("POST", "verify", r#"{"code": "123456", "user_id": "mallory"}"#, "200", &[], "an unknown field"),
@@ -153,10 +209,7 @@ async fn every_body_gets_its_answer_s23() {
         ("POST", "verify", r#"{"code": "12345"}"#, BAD, &["code"], "five digits"),
         ("POST", "verify", r#"{"code": "1234567"}"#, BAD, &["code"], "seven digits"),
         ("POST", "verify", r#"{"code": "12345a"}"#, BAD, &["code"], "a letter"),
-        ("POST", "verify", r#"{"code": "１２３４５６"}"#, BAD, &["code"], "full-width digits"),
         ("POST", "verify", r#"{"code": "١٢٣٤٥٦"}"#, BAD, &["code"], "Arabic digits"),
-        ("POST", "verify", r#"{"code": "123\u00a0456"}"#, BAD, &["code"], "a no-break space"),
-        ("POST", "verify", r#"{"code": "123\n456"}"#, BAD, &["code"], "a line break"),
         ("POST", "verify", r#"{"code": "123456\u0000"}"#, BAD, &["code"], "a NUL"),
         ("POST", "verify", r#"{"code": "123–456"}"#, BAD, &["code"], "a dash"),
         ("POST", "verify", r#"{"code": "+12345"}"#, BAD, &["code"], "a sign"),
@@ -205,23 +258,23 @@ async fn every_body_gets_its_answer_s23() {
         ("POST", "verify", &"{\"a\":".repeat(800), BAD, &["body"], "open objects"),
         // setup
         ("POST", "setup", SETUP_OK, "200", &[], "a number"),
-        ("POST", "setup", r#"{"method": "sms", "phone_number": "+14155551234", "code": "123456"}"#, "200", &[], "with a proof"),
-        ("POST", "setup", r#"{"method": "sms", "phone_number": "+14155551234", "code": null}"#, "200", &[], "null for a proof"),
+        ("POST", "setup", r#"{"method": "sms", "phone_number": "+12015550123", "code": "123456"}"#, "200", &[], "with a proof"),
+        ("POST", "setup", r#"{"method": "sms", "phone_number": "+12015550123", "code": null}"#, "200", &[], "null for a proof"),
         ("POST", "setup", r#"{"method": "sms", "phone_number": ""}"#, "200", &[], "the number is judged later"),
         ("POST", "setup", "", BAD, &["method", "phone_number"], "no body"),
         ("POST", "setup", "{}", BAD, &["method", "phone_number"], "nothing"),
-        ("POST", "setup", r#"{"phone_number": "+14155551234"}"#, BAD, &["method"], "no method"),
+        ("POST", "setup", r#"{"phone_number": "+12015550123"}"#, BAD, &["method"], "no method"),
         ("POST", "setup", r#"{"method": "sms"}"#, BAD, &["phone_number"], "no number"),
-        ("POST", "setup", r#"{"method": "totp", "phone_number": "+14155551234"}"#, BAD, &["method"], "an unknown method"),
-        ("POST", "setup", r#"{"method": "SMS", "phone_number": "+14155551234"}"#, BAD, &["method"], "capitals"),
-        ("POST", "setup", r#"{"method": ["sms"], "phone_number": "+14155551234"}"#, BAD, &["method"], "a list of methods"),
-        ("POST", "setup", r#"{"method": "sms", "phone_number": 14155551234}"#, BAD, &["phone_number"], "a number, literally"),
+        ("POST", "setup", r#"{"method": "totp", "phone_number": "+12015550123"}"#, BAD, &["method"], "an unknown method"),
+        ("POST", "setup", r#"{"method": "SMS", "phone_number": "+12015550123"}"#, BAD, &["method"], "capitals"),
+        ("POST", "setup", r#"{"method": ["sms"], "phone_number": "+12015550123"}"#, BAD, &["method"], "a list of methods"),
+        ("POST", "setup", r#"{"method": "sms", "phone_number": 12015550123}"#, BAD, &["phone_number"], "a number, literally"),
         ("POST", "setup", r#"{"method": "sms", "phone_number": null}"#, BAD, &["phone_number"], "null"),
         ("POST", "setup", r#"{"method": "sms", "phone_number": {}}"#, BAD, &["phone_number"], "an object"),
         (
             "POST",
             "setup",
-            r#"{"method": "sms", "phone_number": "+14155551234", "phone_number": "+14155551235"}"#,
+            r#"{"method": "sms", "phone_number": "+12015550123", "phone_number": "+12015550124"}"#,
             BAD,
             &["phone_number"],
             "two numbers",
@@ -229,7 +282,7 @@ async fn every_body_gets_its_answer_s23() {
         (
             "POST",
             "setup",
-            r#"{"method": "sms", "phone_number": "+14155551234", "code": "12"}"#,
+            r#"{"method": "sms", "phone_number": "+12015550123", "code": "12"}"#,
             BAD,
             &["code"],
             "a malformed proof",
@@ -242,6 +295,11 @@ async fn every_body_gets_its_answer_s23() {
             &["method", "phone_number", "code"],
             "all wrong",
         ),
+        ("POST", "setup", r#"{"method": "none"}"#, "200", &[], "turning it off, without a proof"),
+        ("POST", "setup", r#"{"method": "none", "code": "123456"}"#, "200", &[], "turning it off"),
+        ("POST", "setup", r#"{"method": "none", "phone_number": 7}"#, "200", &[], "turning it off looks at no number"),
+        ("POST", "setup", r#"{"method": "none", "code": "12"}"#, BAD, &["code"], "turning it off with a malformed proof"),
+        ("POST", "setup", r#"{"method": "None"}"#, BAD, &["method", "phone_number"], "turning it off, in capitals"),
         ("GET", "setup", "", "200", &[], "status"),
         ("GET", "setup", "{", "200", &[], "status looks at no body"),
         ("DELETE", "setup", r#"{"code": "123456"}"#, "200", &[], "with a proof"),
@@ -254,14 +312,24 @@ async fn every_body_gets_its_answer_s23() {
         // send-sms
         ("POST", "send-sms", "", "200", &[], "no body"),
         ("POST", "send-sms", "{}", "200", &[], "nothing"),
-        ("POST", "send-sms", r#"{"pending": true}"#, "200", &[], "to the pending number"),
-        ("POST", "send-sms", r#"{"pending": null}"#, "200", &[], "null"),
+        ("POST", "send-sms", r#"{"purpose": "enroll"}"#, "200", &[], "to enroll"),
+        ("POST", "send-sms", r#"{"purpose": "replace"}"#, "200", &[], "to replace"),
+        ("POST", "send-sms", r#"{"purpose": "sign_in"}"#, "200", &[], "to sign in"),
+        ("POST", "send-sms", r#"{"purpose": "confirm"}"#, "200", &[], "to confirm"),
+        ("POST", "send-sms", r#"{"purpose": "change"}"#, "200", &[], "to change"),
+        ("POST", "send-sms", r#"{"purpose": null}"#, "200", &[], "null"),
+        ("POST", "send-sms", r#"{"purpose": "signin"}"#, BAD, &["purpose"], "no purpose"),
+        ("POST", "send-sms", r#"{"purpose": 1}"#, BAD, &["purpose"], "a number"),
+        ("POST", "send-sms", r#"{"purpose": []}"#, BAD, &["purpose"], "a list"),
+        ("POST", "send-sms", r#"{"purpose": "change", "purpose": "change"}"#, BAD, &["purpose"], "twice the same"),
         ("POST", "send-sms", r#"{"phone_number": "+19005551234"}"#, "200", &[], "an unknown field"),
+        ("POST", "send-sms", r#"{"pending": true}"#, BAD, &["pending"], "of the version before"),
+        ("POST", "send-sms", r#"{"pending": false}"#, BAD, &["pending"], "of the version before, and false"),
         ("POST", "send-sms", r#"{"pending": "true"}"#, BAD, &["pending"], "a string"),
-        ("POST", "send-sms", r#"{"pending": 1}"#, BAD, &["pending"], "a number"),
-        ("POST", "send-sms", r#"{"pending": []}"#, BAD, &["pending"], "a list"),
         ("POST", "send-sms", r#"{"pending": true, "pending": false}"#, BAD, &["pending"], "yes and no"),
-        ("POST", "send-sms", r#"{"pending": True}"#, BAD, &["body"], "Python"),
+        ("POST", "send-sms", r#"{"pending": true, "purpose": 1}"#, BAD, &["pending", "purpose"], "both wrong"),
+        ("POST", "send-sms", r#"{"pending": null}"#, "200", &[], "null is nothing"),
+        ("POST", "send-sms", r#"{"purpose": Change}"#, BAD, &["body"], "a bare word"),
         ("POST", "send-sms", "pending", BAD, &["body"], "a word"),
     ];
     for (method, function, body, outcome, fields, reason) in cases {
@@ -271,6 +339,15 @@ async fn every_body_gets_its_answer_s23() {
         let of_rest = answer(&v1(method, &format!("/api/v1/auth/2fa/{function}"), body)).await;
         assert_eq!((of_rest.outcome(), of_rest.fields()), ((*outcome).to_owned(), fields.to_vec()), "REST: {reason}");
     }
+}
+
+#[tokio::test]
+async fn the_field_of_the_version_before_is_refused_with_the_name_of_its_heir() {
+    let refused = answer(&json_request("POST", "send-sms", r#"{"pending": true}"#)).await;
+    assert_eq!(refused.outcome(), BAD);
+    let error = &refused.body["errors"][0];
+    assert_eq!(error["field"], "pending");
+    assert!(error["detail"].as_str().unwrap().contains("\"purpose\""), "{error}");
 }
 
 #[tokio::test]
@@ -611,7 +688,7 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         ".*".prop_map(Value::from),
-        prop::sample::select(vec!["123456", "sms", "+14155551234", "POST", "/api/v1/auth/2fa/verify"]).prop_map(Value::from),
+        prop::sample::select(vec!["123456", "sms", "+12015550123", "POST", "/api/v1/auth/2fa/verify"]).prop_map(Value::from),
         proptest::strategy::Just(Value::Null),
     ];
     let names = prop_oneof![
@@ -621,6 +698,7 @@ fn any_json() -> impl Strategy<Value = Value> {
             "method",
             "phone_number",
             "pending",
+            "purpose",
             "requestContext",
             "http",
             "httpMethod",
