@@ -12,7 +12,7 @@ use rustls::{
 };
 use webpki_roots::TLS_SERVER_ROOTS;
 
-use crate::config::{ConfigError, Vars};
+use crate::config::{ConfigError, Vars, settings::EXTRA_CA_FILE};
 
 /// How the subjects of Amazon Trust Services' roots end (<https://www.amazontrust.com/repository/>).
 const AMAZON_SUBJECTS: [&str; 5] = [
@@ -65,8 +65,8 @@ fn mozilla_roots() -> RootCertStore {
 }
 
 fn add_extra(vars: &Vars, roots: &mut RootCertStore) -> Result<(), ConfigError> {
-    if let Some(path) = vars.get("EXTRA_CA_FILE") {
-        roots.roots.extend(read_certificates("EXTRA_CA_FILE", path)?.roots);
+    if let Some(path) = EXTRA_CA_FILE.get(vars) {
+        roots.roots.extend(read_certificates(EXTRA_CA_FILE.name, path)?.roots);
     }
     Ok(())
 }

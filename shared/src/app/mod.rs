@@ -24,9 +24,14 @@ use crate::{
         system::{SystemClock, SystemRandom},
     },
     api::Authenticator,
-    config::{Config, ConfigError, Environment, SmsConfig, Vars, sms::ProviderConfig},
+    config::{
+        Config, ConfigError, ConfigErrors, Environment, SmsConfig, Vars,
+        settings::{ALL, SECRET_ID},
+        sms::ProviderConfig,
+        unread::unread_names,
+    },
     domain::AllowedCountries,
-    observability::metrics::Metrics,
+    observability::{log, metrics::Metrics},
     ports::{Clock, Random, SecretError, SecretErrorKind, SecretSource},
     use_cases::Service,
 };
@@ -66,12 +71,18 @@ impl Default for Parts {
 /// Why the service does not start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
-    /// A setting is missing or wrong.
+    /// Settings are missing or wrong: a line for each.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] ConfigErrors),
     /// The secret cannot be used.
-    #[error("SECRET_ID: {0}")]
+    #[error("{name}: {0}", name = SECRET_ID.name)]
     Secret(#[from] SecretError),
+}
+
+impl From<ConfigError> for StartError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error.into())
+    }
 }
 
 impl StartError {
@@ -98,7 +109,7 @@ impl App {
     /// Reads the settings and the secret, and opens the connections that requests will use.
     ///
     /// # Errors
-    /// When a setting is missing or wrong, or the secret cannot be read.
+    /// With every setting that is missing or wrong; or when the secret cannot be used.
     pub async fn start(vars: Vars) -> Result<Self, StartError> {
         Self::start_with(vars, Parts::default()).await
     }
@@ -109,10 +120,9 @@ impl App {
     /// As [`App::start`].
     pub async fn start_with(vars: Vars, parts: Parts) -> Result<Self, StartError> {
         let Parts { clock, random, credentials, secret } = parts;
-        let aws = credentials.open(&vars)?;
-        let http = http_client::public_client(&vars)?;
+        let (aws, http) = open_clients(&vars, credentials)?;
         let in_secrets_manager = || {
-            let source = SecretsManagerSource::new(SecretsManager::new(aws.config()), vars.get("SECRET_ID")?);
+            let source = SecretsManagerSource::new(SecretsManager::new(aws.config()), SECRET_ID.get(&vars)?);
             Some(Arc::new(source) as Arc<dyn SecretSource>)
         };
         let secret = secret.or_else(in_secrets_manager).map(|source| Arc::new(CachedSecret::new(source, Arc::clone(&clock))));
@@ -120,9 +130,10 @@ impl App {
         let (vars, ()) =
             join(with_secret(vars, secret.as_deref()), aws.open_connections(&[AwsService::DynamoDb], CONNECTING)).await;
         let vars = vars?;
-
-        let Config { app, auth, policy } = Config::from_vars(&vars)?;
-        let sms_config = SmsConfig::from_vars(&vars)?;
+        for unread in unread_names(&vars) {
+            tracing::warn!("{unread}");
+        }
+        let (Config { app, auth, policy }, sms_config) = read_settings(&vars)?;
         let development = app.environment == Environment::Development;
         if sms_config.providers.is_empty() {
             let consequence = if development { "codes are shown in answers" } else { "no code can be sent" };
@@ -143,11 +154,54 @@ impl App {
     }
 }
 
-async fn with_secret(vars: Vars, secret: Option<&CachedSecret>) -> Result<Vars, StartError> {
-    match secret {
-        Some(secret) => Ok(vars.with_secret(secret.load().await?)),
-        None => Ok(vars),
+/// The clients that the secret is read with. Where there are none, no secret can be read; what else is wrong is told all the same.
+fn open_clients(vars: &Vars, credentials: AwsCredentials) -> Result<(Aws, reqwest::Client), ConfigErrors> {
+    let mut errors = ConfigErrors::default();
+    let aws = errors.keep(credentials.open(vars));
+    let http = errors.keep(http_client::public_client(vars));
+    if !errors.is_empty() {
+        errors.keep(judge_without_secret(vars));
     }
+    errors.finish(aws.zip(http))
+}
+
+/// The settings with those of the secret behind them.
+async fn with_secret(vars: Vars, secret: Option<&CachedSecret>) -> Result<Vars, StartError> {
+    let Some(secret) = secret else { return Ok(vars) };
+    match (secret.load().await, judge_without_secret(&vars)) {
+        (Ok(secret), _) => Ok(vars.with_secret(secret)),
+        (Err(error), Ok(())) => Err(error.into()),
+        (Err(error), Err(wrong)) => {
+            let mut errors = ConfigErrors::from(SECRET_ID.error(error));
+            errors.keep(Err::<(), _>(wrong));
+            Err(errors.into())
+        }
+    }
+}
+
+/// Judges the settings as far as it can be done while nobody knows what is in the secret.
+fn judge_without_secret(vars: &Vars) -> Result<(), ConfigErrors> {
+    let is_known = |error: &ConfigError| {
+        let may_be_in_secret = ALL.iter().any(|setting| setting.name == error.variable && setting.may_be_in_secret());
+        !may_be_in_secret || vars.get(&error.variable).is_some()
+    };
+    let mut errors = ConfigErrors::default();
+    for error in read_settings(vars).err().into_iter().flatten().filter(is_known) {
+        errors.keep(Err::<(), _>(error));
+    }
+    errors.finish(Some(()))
+}
+
+/// Every setting of the service.
+///
+/// # Errors
+/// With every setting that is missing or wrong.
+pub fn read_settings(vars: &Vars) -> Result<(Config, SmsConfig), ConfigErrors> {
+    let mut errors = ConfigErrors::default();
+    let config = errors.keep(Config::from_vars(vars));
+    let sms = errors.keep(SmsConfig::from_vars(vars));
+    errors.keep(log::judge(vars));
+    errors.finish(config.zip(sms))
 }
 
 async fn open_provider_connections(config: &SmsConfig, aws: &Aws, http: &reqwest::Client) {

@@ -13,7 +13,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    config::{ConfigError, Vars},
+    config::{ConfigError, Vars, settings::LOG_LEVEL},
     domain::UserId,
 };
 
@@ -32,6 +32,14 @@ pub fn start(vars: &Vars) -> Result<(), ConfigError> {
     // A second start, as in tests, changes nothing.
     let _ = subscriber(filter, format, std::io::stdout).try_init();
     result
+}
+
+/// Judges how much is to be logged, without starting anything.
+///
+/// # Errors
+/// When the variable cannot be understood.
+pub fn judge(vars: &Vars) -> Result<(), ConfigError> {
+    filter(vars).map(drop)
 }
 
 #[derive(Clone, Copy)]
@@ -59,7 +67,7 @@ pub fn ceiling() -> Targets {
 }
 
 fn filter(vars: &Vars) -> Result<Targets, ConfigError> {
-    let Some((name, text)) = ["LOG_LEVEL", "RUST_LOG"].into_iter().find_map(|name| Some((name, vars.get(name)?))) else {
+    let Some((name, text)) = [LOG_LEVEL.name, "RUST_LOG"].into_iter().find_map(|name| Some((name, vars.get(name)?))) else {
         return Ok(default_filter());
     };
     let text = text.trim().to_ascii_lowercase();

@@ -35,7 +35,7 @@ struct Fixture {
 
 impl Fixture {
     fn new(settings: &[(&str, &str)]) -> Self {
-        let secret = [("AUTH_JWT_SECRET", SECRET)];
+        let secret = [("APP_ENV", "development"), ("AUTH_JWT_SECRET", SECRET)];
         let vars = Vars::new(secret.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let clock = ManualClock::new();
         let authenticator = Authenticator::new(&Config::from_vars(&vars).unwrap().auth, |_| NoKeys, clock.clone());

@@ -19,5 +19,6 @@ mod providers;
 mod races;
 mod requests;
 mod secrets;
+mod settings;
 mod store;
 mod template;

@@ -240,10 +240,11 @@ fn what_is_deployed_by_default_is_production_with_the_defaults_of_the_documentat
     let variables = template.environment();
     assert_eq!(variables["APP_ENV"], "production");
     let alone = Config::from_vars(&Vars::new(variables.clone())).unwrap_err();
-    assert_eq!(alone.variable, "CODE_PEPPER", "production has no built-in secrets");
+    let missing: Vec<_> = alone.iter().map(|error| error.variable.as_str()).collect();
+    assert_eq!(missing, ["CODE_PEPPER", "AUTH_JWT_SECRET"], "production has no built-in secrets");
 
-    let secret =
-        [("CODE_PEPPER", "p".repeat(64)), ("AUTH_JWT_SECRET", "t".repeat(64))].map(|(name, value)| (name.to_owned(), value));
+    let secret = [("CODE_PEPPER", "pepper 1".repeat(8)), ("AUTH_JWT_SECRET", "tokens 2".repeat(8))]
+        .map(|(name, value)| (name.to_owned(), value));
     let vars = Vars::new(variables).with_secret(secret);
     let config = Config::from_vars(&vars).unwrap();
     assert_eq!(config.app.environment, Environment::Production);

@@ -70,7 +70,7 @@ impl Stage {
     fn config_with(&self, twilio_token: &str, providers: &str) -> SmsConfig {
         config(&[
             ("SMS_PROVIDERS", providers),
-            ("TWILIO_ACCOUNT_SID", "AC1"),
+            ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef"),
             ("TWILIO_AUTH_TOKEN", twilio_token),
             ("TWILIO_PHONE_NUMBER", "+15005550006"),
             ("TWILIO_BASE_URL", &self.twilio.uri()),
@@ -178,7 +178,7 @@ async fn a_provider_that_cannot_be_reached_is_passed_over() {
 
 fn config_at(url: &str) -> SmsConfig {
     config(&[
-        ("TWILIO_ACCOUNT_SID", "AC1"),
+        ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef"),
         ("TWILIO_AUTH_TOKEN", "old"),
         ("TWILIO_PHONE_NUMBER", "+15005550006"),
         ("TWILIO_BASE_URL", url),
@@ -319,11 +319,11 @@ async fn with_too_little_time_left_for_an_answer_nobody_else_is_asked() {
     assert_eq!(stage.requests().await, [1, 0, 0]);
 }
 
-/// Basic authentication of account `AC1` with this token.
+/// Basic authentication of account `AC0123456789abcdef0123456789abcdef` with this token.
 fn basic(token: &str) -> impl wiremock::Match + use<> {
     let value = match token {
-        "old" => "Basic QUMxOm9sZA==",
-        "new" => "Basic QUMxOm5ldw==",
+        "old" => "Basic QUMwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjpvbGQ=",
+        "new" => "Basic QUMwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjpuZXc=",
         other => panic!("{other} is no token of these tests"),
     };
     header("authorization", value)
