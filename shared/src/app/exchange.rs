@@ -1,17 +1,18 @@
 //! One exchange: a request, what a function does to answer it, and the trace that it leaves.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use super::{App, TwoFactor};
 use crate::{
     api::{
+        auth::Authenticated,
         problem::Problem,
         request::Request,
         response::{self, Response},
     },
     domain::{PhoneNumber, Timestamp, UserId},
     observability::{log, metrics::RequestMetrics},
-    ports::Deadline,
+    ports::{Deadline, Origin},
     use_cases::{Caller, Failure, Granted, RequestStats},
 };
 
@@ -23,7 +24,16 @@ impl App {
     pub fn exchange<'a>(&'a self, function: &'static str, request: &'a Request) -> Exchange<'a> {
         let started = self.service.clock.now();
         let deadline = request.context.deadline.unwrap_or_else(|| Deadline::after(DEFAULT_TIME));
-        Exchange { app: self, function, request, deadline, started, user: None, stats: RequestStats::default() }
+        Exchange {
+            app: self,
+            function,
+            request,
+            deadline,
+            started,
+            user: None,
+            address: request.context.address,
+            stats: RequestStats::default(),
+        }
     }
 }
 
@@ -36,6 +46,8 @@ pub struct Exchange<'a> {
     deadline: Deadline,
     started: Timestamp,
     user: Option<UserId>,
+    /// The address that counts (S13): the token's, where it names one, or else the host's.
+    address: Option<IpAddr>,
     /// What the request does, for its log line and its metrics.
     stats: RequestStats,
 }
@@ -46,12 +58,13 @@ impl<'a> Exchange<'a> {
     /// # Errors
     /// When the request has no credentials, or bad ones, or that cannot be told.
     pub async fn authenticate(&mut self) -> Result<Caller, Problem> {
-        let user = self.app.authenticator.authenticate(self.request).await.map_err(|error| {
+        let Authenticated { user, address } = self.app.authenticator.authenticate(self.request).await.map_err(|error| {
             tracing::info!(request_id = self.request.id(), %error, "the caller is not known");
-            Problem::from(&error)
+            Problem::from_auth(error, self.app.environment)
         })?;
         self.user = Some(user.clone());
-        Ok(Caller { user, origin: self.request.origin() })
+        self.address = address.or(self.address);
+        Ok(Caller { user, origin: Origin { address: self.address, ..self.request.origin() } })
     }
 
     /// The phone number that this text stands for, if it may be enrolled.
@@ -97,6 +110,7 @@ impl<'a> Exchange<'a> {
         log::log_request(&log::RequestSummary {
             request_id: self.request.id(),
             user: self.user.as_ref(),
+            address: self.address,
             function: self.function,
             method: &self.request.method,
             outcome,

@@ -101,6 +101,7 @@ pub struct App {
     pub service: TwoFactor,
     /// Where numbers may be enrolled.
     pub allowed_countries: AllowedCountries,
+    environment: Environment,
     authenticator: Authenticator<JwksKeys>,
     metrics: Option<Metrics>,
 }
@@ -150,7 +151,7 @@ impl App {
         let sms = Failover::new(&sms_config, transports, credentials, Arc::clone(&clock), settings);
         let store = DynamoStore::new(dynamodb::client(aws.config()), app.table_name, app.pepper.clone());
         let service = Service { store, sms, clock, random, pepper: app.pepper, policy, template: app.messages };
-        Ok(Self { service, authenticator, allowed_countries: app.allowed_countries, metrics })
+        Ok(Self { service, allowed_countries: app.allowed_countries, environment: app.environment, authenticator, metrics })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Logs: JSON on Lambda, readable elsewhere, and the one line that every request leaves (S24).
 
-use std::{io::IsTerminal, str::FromStr, time::Duration};
+use std::{io::IsTerminal, net::IpAddr, str::FromStr, time::Duration};
 
 use http::{Method, StatusCode};
 use tracing::Subscriber;
@@ -93,6 +93,8 @@ pub struct RequestSummary<'a> {
     pub request_id: &'a str,
     /// Who called; `None` if that is not known.
     pub user: Option<&'a UserId>,
+    /// The address that the request counts for (S13); `None` if that is not known.
+    pub address: Option<IpAddr>,
     /// The function: `setup`, `send-sms` or `verify`.
     pub function: &'static str,
     /// The request's method.
@@ -119,6 +121,7 @@ pub fn log_request(summary: &RequestSummary<'_>) {
                 $level,
                 request_id = summary.request_id,
                 user = summary.user.map(UserId::as_str),
+                address = summary.address.map(tracing::field::display),
                 function = summary.function,
                 method = summary.method.as_str(),
                 outcome = summary.outcome,
@@ -173,6 +176,7 @@ mod tests {
             log_request(&RequestSummary {
                 request_id: "r-1",
                 user: Some(&UserId::parse(user).unwrap()),
+                address: Some("192.0.2.7".parse().unwrap()),
                 function: "verify",
                 method: &Method::POST,
                 outcome: "invalid_code",
@@ -193,7 +197,7 @@ mod tests {
         line.as_object_mut().unwrap().remove("timestamp").unwrap();
         assert_eq!(
             line,
-            json!({"level": "INFO", "target": "request", "message": "request", "request_id": "r-1", "user": "alice",
+            json!({"level": "INFO", "target": "request", "message": "request", "request_id": "r-1", "user": "alice", "address": "192.0.2.7",
                 "function": "verify", "method": "POST", "outcome": "invalid_code", "status": 400, "total_ms": 12.35,
                 "store_ms": 4.0, "sms_ms": 0.0})
         );

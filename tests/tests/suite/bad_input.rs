@@ -191,7 +191,8 @@ fn check_form(reply: &Reply, reason: &str) {
     }
     assert!(reply.body["detail"].as_str().unwrap().ends_with('.'), "{reason}: a sentence");
     assert_eq!(reply.body.get("errors").is_some(), code == "invalid_request", "{reason}");
-    let known = ["type", "title", "status", "detail", "code", "request_id", "errors", "attempts_remaining", "retry_after"];
+    let known =
+        ["type", "title", "status", "detail", "code", "request_id", "errors", "attempts_remaining", "retry_after", "reason"];
     for member in reply.body.as_object().unwrap().keys() {
         assert!(known.contains(&member.as_str()), "{reason}: {member}");
     }
