@@ -20,10 +20,10 @@ use crate::{
     ports::{Clock, KeysUnavailable, SignatureAlgorithm, VerificationKey, VerificationKeys},
 };
 
-/// The least time between two fetches, however many unknown keys are asked for.
+/// The minimum time between two fetches, however many unknown keys are asked for.
 const REFETCH_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The least time between two fetches while no keys are known at all, so that a start during an outage ends soon after it.
+/// The minimum time between two fetches while no keys are known at all, so that a start during an outage ends soon after it.
 const FIRST_FETCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long keys are used without looking whether the issuer has withdrawn one.
@@ -31,7 +31,7 @@ const MAX_AGE: Duration = Duration::from_secs(3600);
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The most that is read of an answer.
+/// A longer document is refused.
 const MAX_DOCUMENT_BYTES: usize = 128 * 1024;
 
 /// The keys at a URL. Fetched when first needed, again when a token names an unknown key, and once an hour; keys that are known
@@ -70,7 +70,7 @@ impl JwksKeys {
         Self { http, url, clock, known: RwLock::new(None), last_fetch: Mutex::new(None), fetches: AtomicU64::new(0) }
     }
 
-    /// Fetches the keys now, whatever is known, for an operator who wants to know whether that works; how many of them are of use.
+    /// Fetches the keys now, for an operator who wants to know whether that works. Returns how many of them are usable.
     ///
     /// # Errors
     /// When the URL does not answer, or answers with no usable key.

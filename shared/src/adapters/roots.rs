@@ -1,7 +1,7 @@
 //! Which certificate authorities outgoing connections trust: compiled in, so that no start parses the system's list.
 //!
 //! Mozilla's list comes as data that is ready for use (`webpki-roots`). The AWS clients trust only the part of it that Amazon
-//! runs: whoever tricks another authority into a certificate for an AWS endpoint gains nothing.
+//! runs, so that a certificate for an AWS endpoint that another authority was tricked into is worth nothing here.
 
 use std::sync::Arc;
 

@@ -18,7 +18,7 @@ use crate::{
 /// How far the issuer's clock may be from ours.
 const LEEWAY: Duration = Duration::from_secs(60);
 
-/// The longest token that is looked at. API Gateway passes at most 10,240 bytes of headers.
+/// A longer token is refused unread. API Gateway passes at most 10,240 bytes of headers.
 const MAX_TOKEN_BYTES: usize = 8192;
 
 /// Why it is not known who is calling.

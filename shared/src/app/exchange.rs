@@ -53,10 +53,10 @@ pub struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    /// Who asks.
+    /// Who is calling, as the request's token says, and from where.
     ///
     /// # Errors
-    /// When the request has no credentials, or bad ones, or that cannot be told.
+    /// When the request has no credentials, or bad ones, or the keys that would tell cannot be reached.
     pub async fn authenticate(&mut self) -> Result<Caller, Problem> {
         let Authenticated { user, address } = self.app.authenticator.authenticate(self.request).await.map_err(|error| {
             tracing::info!(request_id = self.request.id(), %error, "the caller is not known");
@@ -67,15 +67,15 @@ impl<'a> Exchange<'a> {
         Ok(Caller { user, origin: Origin { address: self.address, ..self.request.origin() } })
     }
 
-    /// The phone number that this text stands for, if it may be enrolled.
+    /// The phone number that this text stands for.
     ///
     /// # Errors
-    /// When it is none, or may not.
+    /// When it is not a phone number, or not one that may be enrolled.
     pub fn phone_number(&self, text: &str) -> Result<PhoneNumber, Problem> {
         Ok(PhoneNumber::parse(text, &self.app.allowed_countries)?)
     }
 
-    /// What can be done, and the stats to do it with.
+    /// The use cases, and where they write down what this request does.
     pub fn service(&mut self) -> (&'a TwoFactor, &mut RequestStats) {
         (&self.app.service, &mut self.stats)
     }

@@ -24,7 +24,7 @@ pub fn prepare_phone_numbers() {
 /// are answered with 503 until it can be (S21).
 pub async fn run(handle: impl AsyncFn(&App, Request) -> Response) -> ExitCode {
     let vars = Vars::from_process();
-    // A level that is wrong is told with whatever else is wrong, by the start.
+    // A wrong level is reported by the start, with every other setting that is wrong.
     let _ = log::start(&vars);
     let app = OnceCell::new();
     let start = || Box::pin(App::start(vars.clone()));

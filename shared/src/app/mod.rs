@@ -37,12 +37,12 @@ use crate::{
 };
 use credentials::ProviderCredentials;
 
-/// The most time that a start spends on opening connections that its first request will use.
-const CONNECTING: Duration = Duration::from_millis(1500);
+/// How long a start waits for the connections that its first request will use.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// The most time that a send may take over all providers, so that a function of 28 seconds still stores what became of it, even
+/// How long a send may take over all providers, so that a function of 28 seconds still stores what became of it, even
 /// where storage takes all the time that it is given.
-const SENDING: Duration = Duration::from_secs(10);
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the service is given by its host: Lambda, another server, or a test that brings its own clock.
 #[derive(Clone)]
@@ -51,7 +51,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Draws codes.
     pub random: Arc<dyn Random>,
-    /// Whom AWS takes its calls for.
+    /// The credentials of calls to AWS.
     pub credentials: AwsCredentials,
     /// Where the secret is; `None` for Secrets Manager, under the name in `SECRET_ID`, or for no secret where that is unset.
     pub secret: Option<Arc<dyn SecretSource>>,
@@ -97,7 +97,7 @@ pub type TwoFactor = Service<DynamoStore, Failover<Arc<dyn Clock>>>;
 
 /// The service, ready to answer.
 pub struct App {
-    /// What can be done.
+    /// The use cases.
     pub service: TwoFactor,
     /// Where numbers may be enrolled.
     pub allowed_countries: AllowedCountries,
@@ -129,7 +129,7 @@ impl App {
         let secret = secret.or_else(in_secrets_manager).map(|source| Arc::new(CachedSecret::new(source, Arc::clone(&clock))));
         // The secret and the first connection do not wait for each other: where CPU is cheap, in init, both handshakes overlap.
         let (vars, ()) =
-            join(with_secret(vars, secret.as_deref()), aws.open_connections(&[AwsService::DynamoDb], CONNECTING)).await;
+            join(with_secret(vars, secret.as_deref()), aws.open_connections(&[AwsService::DynamoDb], CONNECT_TIMEOUT)).await;
         let vars = vars?;
         for unread in unread_names(&vars) {
             tracing::warn!("{unread}");
@@ -147,7 +147,7 @@ impl App {
         let metrics = Metrics::from_vars(&vars, |country, provider| Some(prices::estimate(country, provider)?.0));
         let transports = Transports { http, aws: aws.config().clone() };
         let credentials = Arc::new(ProviderCredentials { vars, secret });
-        let settings = FailoverSettings::new(SENDING, development);
+        let settings = FailoverSettings::new(SEND_TIMEOUT, development);
         let sms = Failover::new(&sms_config, transports, credentials, Arc::clone(&clock), settings);
         let store = DynamoStore::new(dynamodb::client(aws.config()), app.table_name, app.pepper.clone());
         let service = Service { store, sms, clock, random, pepper: app.pepper, policy, template: app.messages };
@@ -180,7 +180,7 @@ async fn with_secret(vars: Vars, secret: Option<&CachedSecret>) -> Result<Vars, 
     }
 }
 
-/// Judges the settings as far as it can be done while nobody knows what is in the secret.
+/// Judges the settings as far as it can be done without the secret: what may be in there is not missing yet.
 fn judge_without_secret(vars: &Vars) -> Result<(), ConfigErrors> {
     let is_known = |error: &ConfigError| {
         let may_be_in_secret = ALL.iter().any(|setting| setting.name == error.variable && setting.may_be_in_secret());
@@ -207,7 +207,7 @@ pub fn read_settings(vars: &Vars) -> Result<(Config, SmsConfig), ConfigErrors> {
 
 async fn open_provider_connections(config: &SmsConfig, aws: &Aws, http: &reqwest::Client) {
     let (mut services, mut urls) = (Vec::new(), Vec::new());
-    // Whoever is asked second is asked too seldom to be worth a handshake at every start.
+    // A second provider is asked too seldom to be worth a handshake at every start.
     match config.providers.first() {
         None => {}
         Some(ProviderConfig::Sns(_)) => services.push(AwsService::Sns),
@@ -217,5 +217,5 @@ async fn open_provider_connections(config: &SmsConfig, aws: &Aws, http: &reqwest
         Some(ProviderConfig::MessageBird(config)) => urls.push(config.base_url.as_str().to_owned()),
         Some(ProviderConfig::Plivo(config)) => urls.push(config.base_url.as_str().to_owned()),
     }
-    join(aws.open_connections(&services, CONNECTING), http_client::open_connections(http, &urls, CONNECTING)).await;
+    join(aws.open_connections(&services, CONNECT_TIMEOUT), http_client::open_connections(http, &urls, CONNECT_TIMEOUT)).await;
 }

@@ -16,7 +16,7 @@ const BUILT_IN: [(Setting, &str); 2] = [
     (AUTH_JWT_SECRET, "development-only-jwt-secret-0123456789abcdef"),
 ];
 
-/// The least length of a secret of ours, in bytes: as long as the output of the HMAC that it is a key of (RFC 7518, 3.2).
+/// The minimum length of a secret of ours, in bytes: as long as the output of the HMAC that it is a key of (RFC 7518, 3.2).
 const MIN_SECRET_BYTES: usize = 32;
 
 /// Whether this is the real thing.
@@ -110,7 +110,7 @@ impl OwnSecrets {
         }
     }
 
-    /// Complains where two secrets that must differ are equal: whoever has one would have both.
+    /// Complains where two secrets that must differ are equal: the issuer's secret would open the digests.
     pub(super) fn must_differ(self, reader: &mut Reader<'_>, setting: &Setting, other: &Setting) {
         let (one, two) = (reader.secret(setting), reader.secret(other));
         let equal = one.zip(two).is_some_and(|(one, two)| one.expose_secret() == two.expose_secret());

@@ -46,11 +46,11 @@ impl<'a> Reader<'a> {
 
     /// A number in the setting's range; its default, where it is unset and where it is wrong.
     pub(super) fn number(&mut self, setting: &Setting) -> u64 {
-        let (least, most) = setting.range.clone().unwrap_or(0..=u64::MAX).into_inner();
-        let default = setting.default.and_then(|default| default.parse().ok()).unwrap_or(least);
+        let (min, max) = setting.range.clone().unwrap_or(0..=u64::MAX).into_inner();
+        let default = setting.default.and_then(|default| default.parse().ok()).unwrap_or(min);
         let Some(text) = setting.get(self.vars) else { return default };
-        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
-        let problem = || setting.error(format_args!("must be a number from {least} to {most} ({})", setting.meaning));
+        let number = text.parse().ok().filter(|number| (min..=max).contains(number));
+        let problem = || setting.error(format_args!("must be a number from {min} to {max} ({})", setting.meaning));
         self.note(number.ok_or_else(problem)).unwrap_or(default)
     }
 

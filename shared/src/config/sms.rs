@@ -41,7 +41,7 @@ impl SmsConfig {
             Some(list) => named(&mut reader, list),
             None => Provider::ALL.into_iter().filter(|provider| is_configured(*provider, &reader)).collect(),
         };
-        // Each is read, whatever is wrong with the one before.
+        // Each is read, even if something is wrong with the one before.
         let read: Vec<_> = chosen.into_iter().map(|provider| ProviderConfig::read(provider, &mut reader)).collect();
         reader.finish(read.into_iter().collect::<Option<_>>().map(|providers| Self { providers }))
     }
@@ -77,7 +77,7 @@ impl ProviderConfig {
         }
     }
 
-    /// Whether credentials are among them. Those of the AWS ones are the SDK's affair.
+    /// Whether credentials are among them. The AWS ones use the SDK's.
     pub const fn has_credentials(&self) -> bool {
         match self {
             Self::Twilio(_) | Self::Vonage(_) | Self::MessageBird(_) | Self::Plivo(_) => true,

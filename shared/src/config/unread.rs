@@ -83,12 +83,12 @@ fn extra_words(one: &str, two: &str) -> Option<usize> {
 
 /// Whether a name of no family can only be a slip of the finger: short names are near to too many others.
 fn is_typo(name: &str, own: &str) -> bool {
-    let most = match name.len() {
+    let max = match name.len() {
         0..=6 => 0,
         7..=9 => 1,
         _ => 2,
     };
-    distance(name, own) <= most
+    distance(name, own) <= max
 }
 
 /// Whether the first word is a misspelled `TWILIO` and the like, and what follows is nearly the setting's.
@@ -99,7 +99,7 @@ fn is_misspelled_family(name: &str, own: &str) -> bool {
     own_word.len() >= 5 && distance(word, own_word) <= 2 && distance(rest, own_rest) <= own_rest.len() / 3
 }
 
-/// The least number of letters to put in, take out, change or swap with a neighbor that makes one text the other
+/// The minimum number of letters to put in, take out, change or swap with a neighbor that makes one text the other
 /// (optimal string alignment).
 fn distance(one: &str, two: &str) -> usize {
     let (one, two) = (one.as_bytes(), two.as_bytes());

@@ -140,7 +140,7 @@ impl Vars {
     /// A variable of type `T`; `None` where it is unset.
     ///
     /// # Errors
-    /// When it is set to something that is no `T`.
+    /// When it is set to something that is not a `T`.
     pub fn parse<T: FromStr>(&self, name: &str) -> Result<Option<T>, ConfigError>
     where
         T::Err: fmt::Display,

@@ -60,8 +60,8 @@ where
     tracing_subscriber::registry().with(filter).with(ceiling()).with(layer)
 }
 
-/// The most that libraries may log, whatever was asked for: at its lowest level the Lambda runtime writes down whole events, with
-/// tokens and codes, and the AWS SDK whole answers, with phone numbers (S6).
+/// The lowest level that libraries may log at, even if a lower one was asked for: at `trace` the Lambda runtime writes down whole
+/// events, with tokens and codes, and the AWS SDK whole answers, with phone numbers (S6).
 pub fn ceiling() -> Targets {
     Targets::new().with_default(LevelFilter::DEBUG).with_target("two_factor", LevelFilter::TRACE)
 }
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_that_is_none_is_refused_and_named() {
+    fn a_wrong_level_is_refused_and_named() {
         let read = |name: &str, text: &str| filter(&Vars::new([(name.to_owned(), text.to_owned())]));
         for text in ["info", "DEBUG", "off", "warn,two_factor=debug", " trace "] {
             assert!(read("LOG_LEVEL", text).is_ok(), "{text}");

@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_number_is_nobodys_alarm_and_no_code_sent() {
+    fn a_wrong_number_raises_no_alarm_and_counts_as_no_code_sent() {
         let lines = lines(&metrics(), &stats(vec![attempt(Provider::Twilio, Err(FailureClass::NotMobile))]));
         assert_eq!(line_with(&lines, "SmsSent")["Outcome"], "not_mobile");
         for metric in ["SmsFailed", "SmsFailover", "CodesSent", "EstimatedCostMicroUsd"] {

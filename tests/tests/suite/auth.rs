@@ -456,8 +456,5 @@ async fn a_client_learns_whether_a_token_is_missing_expired_or_invalid_and_a_dev
     }
     let production = TestService::production(&[("AUTH_JWT_SECRET", SERVICE_SECRET)]).await;
     let foreign = production.send(production.request(Method::GET, &production.url("setup")).bearer_auth("a.b.c")).await;
-    assert_eq!(
-        foreign.body["detail"], "The access token is not valid. Sign in again.",
-        "whoever tries in production is not told"
-    );
+    assert_eq!(foreign.body["detail"], "The access token is not valid. Sign in again.", "production does not say why");
 }

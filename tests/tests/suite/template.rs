@@ -272,7 +272,7 @@ fn a_function_has_time_to_tell_what_a_slow_provider_did() {
     let template = Template::load();
     let timeout = template.part("Globals")["Function"]["Timeout"].as_u64().unwrap();
     let sending = source("shared/src/app/mod.rs");
-    let sending = sending.split("const SENDING: Duration = Duration::from_secs(").nth(1).unwrap().split(')').next().unwrap();
+    let sending = sending.split("const SEND_TIMEOUT: Duration = Duration::from_secs(").nth(1).unwrap().split(')').next().unwrap();
     assert!(timeout >= sending.parse::<u64>().unwrap() + 4, "a commit may take 4 s on top of all providers");
     for (name, integration) in template.resources("AWS::ApiGatewayV2::Integration") {
         let gateway = integration["Properties"]["TimeoutInMillis"].as_u64().unwrap();
