@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_sdk_secretsmanager::Client as SecretsManager;
 use futures_util::future::join;
+use secrecy::ExposeSecret;
 
 pub use credentials::AwsCredentials;
 pub use exchange::Exchange;
@@ -19,14 +20,15 @@ use crate::{
         dynamodb::{self, DynamoStore},
         http as http_client,
         jwks::JwksKeys,
-        secrets::{CachedSecret, SecretsManagerSource},
+        secrets::{CachedSecret, Secret, SecretsManagerSource, read_plain},
         sms::{Failover, FailoverSettings, Transports, prices},
         system::{SystemClock, SystemRandom},
     },
     api::Authenticator,
     config::{
         Config, ConfigError, ConfigErrors, Environment, SmsConfig, Vars,
-        settings::{ALL, SECRET_ID},
+        auth::takes_token_secret,
+        settings::{ALL, AUTH_JWT_SECRET, SECRET_ID, Setting, TOKEN_SECRET_ID},
         sms::ProviderConfig,
         unread::unread_names,
     },
@@ -74,9 +76,14 @@ pub enum StartError {
     /// Settings are missing or wrong: a line for each.
     #[error(transparent)]
     Config(#[from] ConfigErrors),
-    /// The secret cannot be used.
-    #[error("{name}: {0}", name = SECRET_ID.name)]
-    Secret(#[from] SecretError),
+    /// The store of a secret does not answer: trying again may help, without anybody changing a setting.
+    #[error("{variable}: {error}")]
+    SecretUnavailable {
+        /// The setting that names it.
+        variable: &'static str,
+        /// What is wrong with it.
+        error: SecretError,
+    },
 }
 
 impl From<ConfigError> for StartError {
@@ -87,8 +94,8 @@ impl From<ConfigError> for StartError {
 
 impl StartError {
     /// Whether trying again may help, without anybody changing a setting.
-    pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Secret(error) if error.kind == SecretErrorKind::Unavailable)
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self, Self::SecretUnavailable { .. })
     }
 }
 
@@ -122,15 +129,17 @@ impl App {
     pub async fn start_with(vars: Vars, parts: Parts) -> Result<Self, StartError> {
         let Parts { clock, random, credentials, secret } = parts;
         let (aws, http) = open_clients(&vars, credentials)?;
-        let in_secrets_manager = || {
-            let source = SecretsManagerSource::new(SecretsManager::new(aws.config()), SECRET_ID.get(&vars)?);
+        let in_secrets_manager = |setting: &Setting| {
+            let source = SecretsManagerSource::new(SecretsManager::new(aws.config()), setting.get(&vars)?);
             Some(Arc::new(source) as Arc<dyn SecretSource>)
         };
-        let secret = secret.or_else(in_secrets_manager).map(|source| Arc::new(CachedSecret::new(source, Arc::clone(&clock))));
-        // The secret and the first connection do not wait for each other: where CPU is cheap, in init, both handshakes overlap.
-        let (vars, ()) =
-            join(with_secret(vars, secret.as_deref()), aws.open_connections(&[AwsService::DynamoDb], CONNECT_TIMEOUT)).await;
-        let vars = vars?;
+        let secret = secret.or_else(|| in_secrets_manager(&SECRET_ID));
+        let secret = secret.map(|source| Arc::new(CachedSecret::new(source, Arc::clone(&clock))));
+        let token_secret = takes_token_secret(&vars).then(|| in_secrets_manager(&TOKEN_SECRET_ID)).flatten();
+        // The secrets and the first connection do not wait for each other: where CPU is cheap, in init, the handshakes overlap.
+        let secrets = read_secrets(&vars, secret.as_deref(), token_secret.as_deref());
+        let (secrets, ()) = join(secrets, aws.open_connections(&[AwsService::DynamoDb], CONNECT_TIMEOUT)).await;
+        let vars = vars.with_secret(secrets?);
         for unread in unread_names(&vars) {
             tracing::warn!("{unread}");
         }
@@ -166,18 +175,47 @@ fn open_clients(vars: &Vars, credentials: AwsCredentials) -> Result<(Aws, reqwes
     errors.finish(aws.zip(http))
 }
 
-/// The settings with those of the secret behind them.
-async fn with_secret(vars: Vars, secret: Option<&CachedSecret>) -> Result<Vars, StartError> {
-    let Some(secret) = secret else { return Ok(vars) };
-    match (secret.load().await, judge_without_secret(&vars)) {
-        (Ok(secret), _) => Ok(vars.with_secret(secret)),
-        (Err(error), Ok(())) => Err(error.into()),
-        (Err(error), Err(wrong)) => {
-            let mut errors = ConfigErrors::from(SECRET_ID.error(error));
-            errors.keep(Err::<(), _>(wrong));
-            Err(errors.into())
+/// What the secrets say, as settings. The secret that is the token secret alone wins over the other one.
+async fn read_secrets(
+    vars: &Vars,
+    secret: Option<&CachedSecret>,
+    token_secret: Option<&dyn SecretSource>,
+) -> Result<Secret, StartError> {
+    let secret = async {
+        match secret {
+            Some(secret) => secret.load().await.map_err(|error| (SECRET_ID, error)),
+            None => Ok(Secret::new()),
         }
+    };
+    let token_secret = async {
+        match token_secret {
+            Some(source) => read_plain(source).await.map(Some).map_err(|error| (TOKEN_SECRET_ID, error)),
+            None => Ok(None),
+        }
+    };
+    match join(secret, token_secret).await {
+        (Ok(mut secret), Ok(token_secret)) => {
+            secret.extend(token_secret.map(|text| (AUTH_JWT_SECRET.name.to_owned(), text.expose_secret().to_owned())));
+            Ok(secret)
+        }
+        (secret, token_secret) => Err(without_secrets(vars, [secret.err(), token_secret.err()].into_iter().flatten().collect())),
     }
+}
+
+/// Why the service does not start without these secrets. It tries again where nothing but time is needed.
+fn without_secrets(vars: &Vars, unusable: Vec<(Setting, SecretError)>) -> StartError {
+    let settings = judge_without_secret(vars);
+    let needs_time = |(_, error): &(Setting, SecretError)| error.kind == SecretErrorKind::Unavailable;
+    let only_time = settings.is_ok() && unusable.iter().all(needs_time);
+    let mut errors = ConfigErrors::default();
+    for (setting, error) in unusable {
+        if only_time {
+            return StartError::SecretUnavailable { variable: setting.name, error };
+        }
+        errors.keep(Err::<(), _>(setting.error(error)));
+    }
+    errors.keep(settings);
+    errors.into()
 }
 
 /// Judges the settings as far as it can be done without the secret: what may be in there is not missing yet.

@@ -11,6 +11,7 @@ use super::{
         AUTH_USER_CLAIM,
     },
     url::https_or_loopback,
+    vars::Vars,
 };
 
 /// How bearer tokens are checked.
@@ -78,6 +79,11 @@ impl AuthConfig {
             mode: mode?,
         })
     }
+}
+
+/// Whether tokens are checked with a secret that is shared with their issuer.
+pub fn takes_token_secret(vars: &Vars) -> bool {
+    AUTH_MODE.get(vars).or(AUTH_MODE.default) == Some("hs256")
 }
 
 fn mode(reader: &mut Reader<'_>, environment: Option<Environment>) -> Option<AuthMode> {

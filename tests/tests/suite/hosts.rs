@@ -1,5 +1,5 @@
 //! What a host brings to the service in place of what Lambda gives: credentials that change while the process lives,
-//! a secret of another store, and the time that a request has.
+//! secrets of other stores, and the time that a request has.
 
 use std::{
     sync::{
@@ -14,6 +14,7 @@ use aws_credential_types::{
     provider::{ProvideCredentials, SharedCredentialsProvider, future},
 };
 use secrecy::SecretString;
+use serde_json::json;
 use two_factor::{
     api::Request,
     app::{App, AwsCredentials, Parts, StartError},
@@ -21,8 +22,11 @@ use two_factor::{
     domain::UserId,
     ports::{BoxFuture, Deadline, SecretError, SecretErrorKind, SecretSource},
 };
-use two_factor_tests::captured_log::CapturedLog;
-use wiremock::{Mock, MockServer, ResponseTemplate, matchers::method};
+use two_factor_tests::{captured_log::CapturedLog, tokens::SigningKey};
+use wiremock::{
+    Mock, MockServer, ResponseTemplate,
+    matchers::{body_json, header, method},
+};
 
 /// Hands out another key each time it is asked, and each is good for a moment only.
 #[derive(Debug, Default)]
@@ -202,4 +206,72 @@ async fn names_that_nothing_reads_are_warned_of_and_no_value_is_s6() {
     assert!(warnings[0].contains("WARN") && warnings[0].ends_with("nothing reads SMS_PROVIDER: SMS_PROVIDERS is probably meant"));
     assert!(warnings[1].ends_with("nothing reads the secret's key \"TWILLIO_AUTH_TOKEN\": TWILIO_AUTH_TOKEN is probably meant"));
     assert!(!log.text().contains("hush"), "{}", log.text());
+}
+
+/// A Secrets Manager with these two secrets, each of which may be missing.
+async fn secrets_manager(secret: Option<&str>, token_secret: Option<&str>) -> MockServer {
+    let server = MockServer::start().await;
+    for (id, text) in [("stack/secret", secret), ("stack/token", token_secret)] {
+        let answer = match text {
+            Some(text) => ResponseTemplate::new(200).set_body_json(json!({"ARN": "arn:s", "Name": id, "SecretString": text})),
+            None => ResponseTemplate::new(400).set_body_json(json!({"__type": "ResourceNotFoundException", "message": "no"})),
+        };
+        let request = Mock::given(method("POST")).and(header("x-amz-target", "secretsmanager.GetSecretValue"));
+        request.and(body_json(json!({"SecretId": id}))).respond_with(answer).mount(&server).await;
+    }
+    server
+}
+
+async fn start_with_token_secret(server: &MockServer, more: &[(&str, &str)]) -> Result<App, StartError> {
+    let (endpoint, common) =
+        (server.uri(), [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "key")]);
+    let ids = [("SECRET_ID", "stack/secret"), ("TOKEN_SECRET_ID", "stack/token"), ("AWS_ENDPOINT_URL", &*endpoint)];
+    let settings = common.iter().chain(&ids).chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    App::start(Vars::new(settings)).await
+}
+
+/// Whether a token that was signed with this secret is taken.
+async fn takes(app: &App, secret: &str) -> bool {
+    let mut request = Request::default();
+    let token = SigningKey::hmac(secret).token("any", &json!({"sub": "alice", "exp": 4_102_444_800_u64}));
+    request.headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+    app.exchange("setup", &request).authenticate().await.is_ok()
+}
+
+const PEPPER: &str = r#"{"CODE_PEPPER": "0123456789abcdef0123456789abcdef"}"#;
+const BOTH: &str =
+    r#"{"CODE_PEPPER": "0123456789abcdef0123456789abcdef", "AUTH_JWT_SECRET": "an older token secret, of 32 bytes"}"#;
+const TOKEN_SECRET: &str = "the token secret alone, of 32 bytes";
+
+#[tokio::test]
+async fn the_token_secret_may_be_a_secret_of_its_own() {
+    for secret in [PEPPER, BOTH] {
+        let server = secrets_manager(Some(secret), Some(&format!("{TOKEN_SECRET}\n"))).await;
+        let app = start_with_token_secret(&server, &[]).await.unwrap();
+        assert!(takes(&app, TOKEN_SECRET).await);
+        assert!(!takes(&app, "an older token secret, of 32 bytes").await, "a secret of its own wins");
+        let app = start_with_token_secret(&server, &[("AUTH_JWT_SECRET", "the environment's, also of 32 bytes")]).await.unwrap();
+        assert!(takes(&app, "the environment's, also of 32 bytes").await, "the environment wins over all");
+    }
+}
+
+#[tokio::test]
+async fn a_token_secret_that_cannot_be_used_is_named_and_one_that_nobody_needs_is_not_read() {
+    let wrong = |result: Result<App, StartError>| result.err().unwrap().to_string();
+    let missing = secrets_manager(Some(PEPPER), None).await;
+    let told = wrong(start_with_token_secret(&missing, &[]).await);
+    assert!(told.starts_with("TOKEN_SECRET_ID: the secret \"stack/token\" is not in Secrets Manager"), "{told}");
+    let json = secrets_manager(Some(PEPPER), Some(&json!({"AUTH_JWT_SECRET": TOKEN_SECRET}).to_string())).await;
+    let told = wrong(start_with_token_secret(&json, &[]).await);
+    assert!(told.contains("is a JSON object: store the value alone") && !told.contains(TOKEN_SECRET), "{told}");
+    let neither = wrong(start_with_token_secret(&secrets_manager(None, None).await, &[]).await);
+    assert_eq!(neither.lines().count(), 2, "{neither}");
+
+    let before = missing.received_requests().await.unwrap().len();
+    start_with_token_secret(&missing, &[("AUTH_MODE", "gateway")]).await.unwrap();
+    let asked = missing.received_requests().await.unwrap().split_off(before);
+    assert!(
+        !asked.iter().any(|request| String::from_utf8_lossy(&request.body).contains("stack/token")),
+        "no mode but hs256 has one"
+    );
 }

@@ -6,11 +6,13 @@ use std::{
     path::Path,
 };
 
+use serde_json::Value;
 use two_factor::config::settings::{ALL, Place, Setting};
 use two_factor_tests::template::{Template, members, text_of};
 
 /// What the template gives the functions no variable for, on purpose, besides what is in the secret.
-const NOT_IN_TEMPLATE: [(&str, &str); 7] = [
+const NOT_IN_TEMPLATE: [(&str, &str); 8] = [
+    ("TOKEN_SECRET_ID", "the token secret is a key of the stack's one secret"),
     ("EXTRA_CA_FILE", "a function has no file of its own"),
     ("TWILIO_BASE_URL", "for tests"),
     ("VONAGE_BASE_URL", "for tests"),
@@ -21,7 +23,7 @@ const NOT_IN_TEMPLATE: [(&str, &str); 7] = [
 ];
 
 /// What the template fills with something of its own: a resource, or a name made of the stack's.
-const FILLED_IN: [&str; 3] = ["TABLE_NAME", "SECRET_ID", "METRICS_NAMESPACE"];
+const FILLED_IN: [&str; 4] = ["TABLE_NAME", "SECRET_ID", "TOKEN_SECRET_ID", "METRICS_NAMESPACE"];
 
 /// A row of a table of settings.
 struct Row {
@@ -109,11 +111,22 @@ fn the_templates_parameters_have_the_defaults_and_ranges_of_the_settings() {
             continue;
         }
         let setting = setting(&name);
-        let parameter = &parameters[text_of(&value["Ref"])];
-        assert!(parameter.is_object(), "{name} is a parameter: {value}");
+        let parameter = parameter_of(&value, parameters).unwrap_or_else(|| panic!("{name} is a parameter: {value}"));
         assert_eq!(text_of(&parameter["Default"]), setting.default.unwrap_or_default(), "{name}");
         let range = setting.range.as_ref().map(|range| (*range.start(), *range.end()));
         assert_eq!(parameter["MinValue"].as_u64().zip(parameter["MaxValue"].as_u64()), range, "{name}");
+    }
+}
+
+/// The first parameter that a variable's value refers to, whatever conditions are around it.
+fn parameter_of<'a>(value: &Value, parameters: &'a Value) -> Option<&'a Value> {
+    match value {
+        Value::Object(object) => {
+            let named = object.get("Ref").map(|name| &parameters[text_of(name)]).filter(|parameter| parameter.is_object());
+            named.or_else(|| object.values().find_map(|part| parameter_of(part, parameters)))
+        }
+        Value::Array(parts) => parts.iter().find_map(|part| parameter_of(part, parameters)),
+        _ => None,
     }
 }
 
