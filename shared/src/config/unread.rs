@@ -41,25 +41,23 @@ impl fmt::Display for UnreadName {
 /// The environment variables that look like ours and that nothing reads, and every such key of the secret, which is ours alone.
 pub fn unread_names(vars: &Vars) -> Vec<UnreadName> {
     let is_read = |name: &str| ALL.iter().any(|setting| setting.name == name);
-    let variables = vars.names().filter(|name| !is_read(name)).filter_map(|name| {
-        let (meant, looks_like_ours) = judge(name);
-        looks_like_ours.then(|| UnreadName { name: name.to_owned(), in_secret: false, meant })
-    });
+    let unread = |name: &str, in_secret| {
+        let meant = nearest(&name.to_ascii_uppercase()).map(|setting| setting.name);
+        UnreadName { name: name.to_owned(), in_secret, meant }
+    };
+    let variables = vars.names().filter(|name| !is_read(name) && looks_like_ours(&name.to_ascii_uppercase()));
     let may_be_there = |name: &str| ALL.iter().any(|setting| setting.name == name && setting.may_be_in_secret());
-    let keys = vars.secret_keys().filter(|key| !may_be_there(key)).map(|key| {
-        let meant = nearest(&key.to_ascii_uppercase()).map(|setting| setting.name);
-        UnreadName { name: key.to_owned(), in_secret: true, meant }
-    });
-    variables.chain(keys).collect()
+    let keys = vars.secret_keys().filter(|key| !may_be_there(key));
+    variables.map(|name| unread(name, false)).chain(keys.map(|key| unread(key, true))).collect()
 }
 
-/// The setting that a name nobody reads probably means, and whether the name looks like one of ours at all.
-fn judge(name: &str) -> (Option<&'static str>, bool) {
-    let upper = name.to_ascii_uppercase();
-    let is_family = FAMILIES.iter().any(|family| upper.starts_with(family));
-    let nearest = nearest(&upper);
-    let is_slip = nearest.is_some_and(|setting| is_typo(&upper, setting.name) || is_misspelled_family(&upper, setting.name));
-    (nearest.map(|setting| setting.name), is_family || is_slip)
+/// Whether a variable that nothing reads looks like one of ours. This runs at every start, so it first looks at what is cheap.
+fn looks_like_ours(name: &str) -> bool {
+    let is_slip = |setting: &Setting| is_typo(name, setting.name) || is_misspelled_family(name, setting.name);
+    let is_family = FAMILIES.iter().any(|family| name.starts_with(family));
+    // Lambda and the SDK have dozens of these.
+    let is_of_aws = name.starts_with("AWS_");
+    is_family || !is_of_aws && ALL.iter().any(is_slip)
 }
 
 /// The setting whose name takes the fewest changes to become this one, if those are few.
@@ -88,7 +86,7 @@ fn is_typo(name: &str, own: &str) -> bool {
         7..=9 => 1,
         _ => 2,
     };
-    distance(name, own) <= max
+    name.len().abs_diff(own.len()) <= max && distance(name, own) <= max
 }
 
 /// Whether the first word is a misspelled `TWILIO` and the like, and what follows is nearly the setting's.
@@ -96,7 +94,8 @@ fn is_misspelled_family(name: &str, own: &str) -> bool {
     let (Some((word, rest)), Some((own_word, own_rest))) = (name.split_once('_'), own.split_once('_')) else {
         return false;
     };
-    own_word.len() >= 5 && distance(word, own_word) <= 2 && distance(rest, own_rest) <= own_rest.len() / 3
+    let is_near = |one: &str, two: &str, max: usize| one.len().abs_diff(two.len()) <= max && distance(one, two) <= max;
+    own_word.len() >= 5 && is_near(word, own_word, 2) && is_near(rest, own_rest, own_rest.len() / 3)
 }
 
 /// The minimum number of letters to put in, take out, change or swap with a neighbor that makes one text the other
