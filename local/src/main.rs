@@ -12,7 +12,7 @@ use tokio::{
 };
 use two_factor::{
     adapters::system::SystemClock,
-    config::{Config, ConfigError, Vars},
+    config::{Config, ConfigError, ConfigErrors, Vars},
     domain::Timestamp,
     ports::Clock as _,
 };
@@ -34,6 +34,8 @@ usage: two-factor-local serve                      the service on PORT, on an em
 enum Failure {
     #[error("{0}")]
     Config(#[from] ConfigError),
+    #[error("{0}")]
+    Settings(#[from] ConfigErrors),
     #[error("{0}")]
     Stack(#[from] StackError),
     #[error("{0}")]

@@ -21,7 +21,7 @@ use std::{
 
 use two_factor::{
     app::{App, Parts, StartError},
-    config::ConfigError,
+    config::{ConfigError, ConfigErrors},
     domain::UserId,
     ports::Deadline,
 };
@@ -78,6 +78,8 @@ enum Failure {
     Usage(#[from] UsageError),
     #[error("{0}")]
     Config(#[from] ConfigError),
+    #[error("{0}")]
+    Settings(#[from] ConfigErrors),
     #[error("{0}")]
     Start(#[from] StartError),
     #[error("{0}")]

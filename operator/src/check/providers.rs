@@ -6,9 +6,9 @@ use serde_json::Value;
 use two_factor::{
     adapters::http::{BodyError, read_body},
     config::{
+        sender::SenderId,
         sms::{
-            MessageBirdApi, MessageBirdConfig, PlivoConfig, PlivoSender, SenderId, TwilioAuth, TwilioConfig, TwilioSender,
-            VonageConfig,
+            MessageBirdApi, MessageBirdConfig, PlivoConfig, PlivoSender, TwilioAuth, TwilioConfig, TwilioSender, VonageConfig,
         },
         url::BaseUrl,
     },

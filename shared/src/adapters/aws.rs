@@ -32,7 +32,7 @@ use reqwest::{Body, Client};
 use super::{http as http_client, roots};
 use crate::config::{ConfigError, Vars};
 
-/// How long one try of a call may take.
+/// How long one attempt at a call may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a call may take with its retries.
@@ -41,10 +41,10 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long an unused connection is kept. AWS calls are signed, idempotent and retried: a connection closed under one is harmless.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// At most this many tries of a call, apart from what a client asks for itself. Connections stay in the pool whatever happened on
-/// them: the pool is not the SDK's own, and notifications a broken one itself.
-pub fn retries(most_attempts: u32) -> RetryConfig {
-    RetryConfig::standard().with_max_attempts(most_attempts).with_reconnect_mode(ReconnectMode::ReuseAllConnections)
+/// At most this many attempts at a call. Connections stay in the pool whatever happened on them: the pool is not the SDK's own, and
+/// notices by itself that one is broken.
+pub fn retries(max_attempts: u32) -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(max_attempts).with_reconnect_mode(ReconnectMode::ReuseAllConnections)
 }
 
 /// An AWS service that this one calls.

@@ -58,7 +58,7 @@ pub enum BodyError {
     Lost(#[from] reqwest::Error),
 }
 
-/// The whole body of an answer, of at most `limit` bytes: no peer makes us keep more.
+/// The whole body of an answer, of at most `limit` bytes, so that no peer can fill our memory.
 ///
 /// # Errors
 /// See [`BodyError`].
@@ -76,7 +76,7 @@ pub async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, 
 /// Opens a connection to each of `urls` at once and leaves it in the pool of `client`, for the first request to find.
 ///
 /// Meant for a function's init phase, where the processor is not throttled: a TLS handshake in the first request would be
-/// paid at the function's own share of it. Takes `limit` at the most. A host that cannot be reached is no error here: the
+/// paid at the function's own share of it. Takes at most `limit`. A host that cannot be reached is not an error here: the
 /// request that needs it will say so.
 pub async fn open_connections(client: &Client, urls: &[String], limit: Duration) {
     let opening = urls.iter().map(|url| async move {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::domain::{Proof, Purpose};
 
-/// The most bytes that a body may have.
+/// A body of more bytes is refused.
 pub const MAX_BODY_BYTES: usize = 4096;
 
 /// The body of POST setup.
@@ -35,25 +35,25 @@ pub enum SetupBody {
 /// The body of POST send-sms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendBody {
-    /// `purpose`: what the code is for; `None` for the usual purpose.
+    /// What the code is for; `None` for the usual purpose.
     pub purpose: Option<Purpose>,
 }
 
 /// The body of POST verify.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyBody {
-    /// `code`
+    /// The code to judge.
     pub code: Proof,
-    /// `purpose`: what the caller means to do; `None` for the usual purpose.
+    /// What the caller means to do; `None` for the usual purpose.
     pub purpose: Option<Purpose>,
-    /// `regenerate_backup_codes`
+    /// Whether new backup codes are to replace those there are.
     pub regenerate_backup_codes: bool,
 }
 
 /// The body of DELETE setup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DisableBody {
-    /// `code`: the proof that turning 2FA off takes.
+    /// The proof that turning 2FA off takes.
     pub code: Option<Proof>,
 }
 
@@ -171,7 +171,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The value of a field that may be missing, or null, which is the same; the outer `None` if an error was noted.
-    /// A field that is there twice is refused: which of the two is meant is anybody's guess (RFC 8259, 4).
+    /// A field that is there twice is refused, since readers of JSON differ in which of the two they take (RFC 8259, 4).
     #[expect(clippy::option_option, reason = "wrong, missing and there are three cases, and `zip` wants an option")]
     fn optional<T>(&mut self, name: &'static str, read: Reader<T>) -> Option<Option<T>> {
         let mut values = self.object.0.iter().filter(|(field, _)| field == name).map(|(_, value)| *value);
@@ -235,7 +235,7 @@ fn wrong_body(detail: &'static str) -> Problem {
     Problem::InvalidRequest { errors: vec![FieldError { field: "body", detail }] }
 }
 
-/// Whether there is one `Content-Type`, and it is `application/json` with whatever parameters.
+/// Whether there is one `Content-Type`, and it is `application/json` with any parameters.
 fn is_json(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return false };

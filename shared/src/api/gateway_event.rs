@@ -23,13 +23,13 @@ use crate::{
     ports::{Clock, Deadline},
 };
 
-/// The longest request identifier that is taken over from a gateway.
+/// A longer request identifier of a gateway is not taken over.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
 /// How long before Lambda ends an invocation its answer must have left (S25).
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// An invocation's payload: whatever JSON it is. Reading it cannot fail, so the runtime never sees an error of ours.
+/// An invocation's payload, which may be any JSON. Reading it cannot fail, so the runtime never sees an error of ours.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub struct Event(Box<RawValue>);
@@ -86,8 +86,8 @@ where
     F: Future<Output = Response>,
 {
     let Some((mut request, format)) = event.read(invocation_id) else {
-        tracing::warn!(request_id = invocation_id, "the event is no HTTP request");
-        let errors = vec![FieldError { field: "body", detail: "The event is no HTTP request." }];
+        tracing::warn!(request_id = invocation_id, "the event is not an HTTP request");
+        let errors = vec![FieldError { field: "body", detail: "The event is not an HTTP request." }];
         return Problem::InvalidRequest { errors }.into_response(invocation_id).into();
     };
     request.context.deadline = deadline;
@@ -96,7 +96,7 @@ where
 }
 
 impl Event {
-    /// The request that this event stands for; `None` if it is no request at all: it has no method.
+    /// The request that this event stands for; `None` if it is not a request, which is to say that it has no method.
     pub fn to_request(&self, invocation_id: &str) -> Option<Request> {
         Some(self.read(invocation_id)?.0)
     }
@@ -134,7 +134,7 @@ fn host_context(context: &Map<String, Value>, format: PayloadFormat, path: &str,
     }
 }
 
-/// What stands before the API's own path: whatever is before the route that the gateway matched (`routeKey` or `resourcePath`), as
+/// What stands before the API's own path: that which is before the route that the gateway matched (`routeKey` or `resourcePath`), as
 /// behind a custom domain's mapping; or else the stage.
 fn base_path(context: &Map<String, Value>, path: &str) -> Option<String> {
     let without_slash = |path: &'_ str| path.strip_suffix('/').unwrap_or(path).to_owned();
@@ -201,7 +201,7 @@ fn java_date(text: &str) -> Option<i64> {
     Some(UtcDateTime::new(date, time).unix_timestamp())
 }
 
-/// The headers: `multiValueHeaders` (1.0), and those of `headers` that are not among them. What can be no header is left out.
+/// The headers: `multiValueHeaders` (1.0), and those of `headers` that are not among them. What cannot be a header is left out.
 fn headers(event: &Map<String, Value>) -> HeaderMap {
     fn add(headers: &mut HeaderMap, name: &str, value: &Value) -> Option<()> {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;

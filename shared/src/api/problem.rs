@@ -13,6 +13,7 @@ use super::{
     response::{self, Response},
 };
 use crate::{
+    config::Environment,
     domain::{
         PhoneNumberError, Policy, Purpose, Refusal, message::delivery::DeliveryReason, sms::send_window::SendLimit,
         timestamp::secs_ceil,
@@ -36,10 +37,13 @@ pub enum Problem {
     },
     /// The phone number cannot be enrolled.
     PhoneNumber(PhoneNumberError),
-    /// There are no credentials.
-    MissingCredentials,
-    /// There are credentials, and they are no good.
-    InvalidCredentials,
+    /// It is not known who is calling.
+    Unauthorized {
+        /// What the client may act on.
+        reason: UnauthorizedReason,
+        /// Exactly why, as half a sentence about the token; `None` where clients are not told.
+        explanation: Option<&'static str>,
+    },
     /// There is no such path.
     NotFound,
     /// The path does not know this method.
@@ -86,12 +90,23 @@ pub struct Quota {
     pub window: Duration,
 }
 
-impl From<&AuthError> for Problem {
-    fn from(error: &AuthError) -> Self {
-        match error {
-            AuthError::Missing => Self::MissingCredentials,
-            AuthError::Invalid(_) => Self::InvalidCredentials,
-            AuthError::KeysUnavailable => Self::Unavailable,
+/// Why it is not known who is calling, as far as every client is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnauthorizedReason {
+    /// There are no credentials.
+    Missing,
+    /// The token's time is over: a new one will do.
+    Expired,
+    /// The credentials are no good.
+    Invalid,
+}
+
+impl UnauthorizedReason {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Expired => "expired",
+            Self::Invalid => "invalid",
         }
     }
 }
@@ -103,6 +118,20 @@ impl From<PhoneNumberError> for Problem {
 }
 
 impl Problem {
+    /// The problem of a request whose caller is not known. Only developers are told exactly why: for an attacker it would be a hint.
+    pub const fn from_auth(error: AuthError, environment: Environment) -> Self {
+        let (reason, explanation) = match error {
+            AuthError::Missing => (UnauthorizedReason::Missing, None),
+            AuthError::Expired => (UnauthorizedReason::Expired, None),
+            AuthError::Invalid(why) => match environment {
+                Environment::Development => (UnauthorizedReason::Invalid, Some(why)),
+                Environment::Production => (UnauthorizedReason::Invalid, None),
+            },
+            AuthError::KeysUnavailable => return Self::Unavailable,
+        };
+        Self::Unauthorized { reason, explanation }
+    }
+
     /// The problem that a request which was not granted is. The policy tells which limit a refused send ran into.
     pub fn from_failure(failure: Failure, policy: &Policy) -> Self {
         match failure {
@@ -144,7 +173,7 @@ impl Problem {
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::InvalidRequest { .. } | Self::PhoneNumber(_) => StatusCode::BAD_REQUEST,
-            Self::MissingCredentials | Self::InvalidCredentials => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -171,7 +200,7 @@ impl Problem {
             Self::InvalidRequest { .. } => "invalid_request",
             Self::PhoneNumber(PhoneNumberError::NotE164 | PhoneNumberError::NoSuchNumber) => "invalid_phone_number",
             Self::PhoneNumber(PhoneNumberError::CountryNotAllowed | PhoneNumberError::NoSms) => "phone_number_not_allowed",
-            Self::MissingCredentials | Self::InvalidCredentials => "unauthorized",
+            Self::Unauthorized { .. } => "unauthorized",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::PayloadTooLarge => "payload_too_large",
@@ -189,7 +218,7 @@ impl Problem {
             Self::InvalidRequest { .. } => "Invalid request",
             Self::PhoneNumber(PhoneNumberError::NotE164 | PhoneNumberError::NoSuchNumber) => "Invalid phone number",
             Self::PhoneNumber(PhoneNumberError::CountryNotAllowed | PhoneNumberError::NoSms) => "Phone number not accepted",
-            Self::MissingCredentials | Self::InvalidCredentials => "Authentication required",
+            Self::Unauthorized { .. } => "Authentication required",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed { .. } => "Method not allowed",
             Self::PayloadTooLarge => "Request too large",
@@ -234,8 +263,14 @@ impl Problem {
                 PhoneNumberError::CountryNotAllowed => COUNTRY_NOT_ALLOWED,
                 PhoneNumberError::NoSms => "This phone number cannot receive text messages. Use a mobile number.",
             },
-            Self::MissingCredentials => "Send an access token in the Authorization header: Bearer, a space, and the token.",
-            Self::InvalidCredentials => "The access token is not valid or has expired. Sign in again.",
+            Self::Unauthorized { explanation: Some(why), .. } => return format!("The access token is not valid: {why}."),
+            Self::Unauthorized { reason, explanation: None } => match reason {
+                UnauthorizedReason::Missing => {
+                    "Send an access token in the Authorization header: Bearer, a space, and the token."
+                }
+                UnauthorizedReason::Expired => "The access token has expired. Sign in again.",
+                UnauthorizedReason::Invalid => "The access token is not valid. Sign in again.",
+            },
             Self::NotFound => "There is nothing at this path.",
             Self::MethodNotAllowed { allow } => return format!("Use one of these methods here: {allow}."),
             Self::PayloadTooLarge => "The body of a request may have at most 4096 bytes.",
@@ -307,9 +342,10 @@ impl Problem {
         text.to_owned()
     }
 
-    /// Which of the situations of its code this is, for a client that acts or translates without reading `detail`.
+    /// Which of the situations of its code this is, so that a client can act without reading `detail`; `None` where there is one.
     const fn reason(&self) -> Option<&'static str> {
         match self {
+            Self::Unauthorized { reason, .. } => Some(reason.as_str()),
             Self::PhoneNumber(error) => Some(match error {
                 PhoneNumberError::NotE164 => "format",
                 PhoneNumberError::NoSuchNumber => "no_such_number",
@@ -319,8 +355,6 @@ impl Problem {
             Self::Refused { refusal: Refusal::CountryNotAllowed, .. } => Some("country"),
             Self::Refused { refusal: Refusal::RateLimited { limit, .. }, .. } => Some(limit.as_str()),
             Self::DeliveryFailed(reason) => Some(reason.as_str()),
-            Self::MissingCredentials => Some("missing"),
-            Self::InvalidCredentials => Some("invalid"),
             Self::InvalidRequest { .. }
             | Self::NotFound
             | Self::MethodNotAllowed { .. }
@@ -349,8 +383,7 @@ impl Problem {
             Self::SmsNotConfigured | Self::Unavailable => Some(UNAVAILABLE_RETRY_AFTER),
             Self::InvalidRequest { .. }
             | Self::PhoneNumber(_)
-            | Self::MissingCredentials
-            | Self::InvalidCredentials
+            | Self::Unauthorized { .. }
             | Self::NotFound
             | Self::MethodNotAllowed { .. }
             | Self::PayloadTooLarge
@@ -391,8 +424,10 @@ impl Problem {
             }
         };
         match &self {
-            Self::MissingCredentials => insert(WWW_AUTHENTICATE, "Bearer"),
-            Self::InvalidCredentials => insert(WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""),
+            Self::Unauthorized { reason: UnauthorizedReason::Missing, .. } => insert(WWW_AUTHENTICATE, "Bearer"),
+            Self::Unauthorized { reason: UnauthorizedReason::Expired | UnauthorizedReason::Invalid, .. } => {
+                insert(WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"");
+            }
             Self::MethodNotAllowed { allow } => insert(ALLOW, allow),
             Self::Refused { quota: Some(quota), .. } => {
                 // Structured fields of draft-ietf-httpapi-ratelimit-headers: q(uota) in w(indow); r(emaining) until t(ime).
@@ -486,7 +521,9 @@ mod tests {
 
     #[test]
     fn every_problem_has_the_status_code_extras_and_headers_of_the_contract() {
-        let unauthorized = |challenge: &str| json!({"www-authenticate": challenge});
+        let unknown = |error| Problem::from_auth(error, Environment::Production);
+        let challenge = |challenge: &str| json!({"www-authenticate": challenge});
+        let reason = |reason: &str| json!({"reason": reason});
         let rate = |name: &str, policy: &str| {
             json!({"retry-after": "90", "ratelimit-policy": format!("\"{name}\";{policy}"),
                 "ratelimit": format!("\"{name}\";r=0;t=90")})
@@ -505,8 +542,8 @@ mod tests {
                 json!({"errors": [{"field": "code", "detail": "This field is required."}]}),
                 json!({}),
             ),
-            (PhoneNumberError::NotE164.into(), 400, "invalid_phone_number", json!({"reason": "format"}), json!({})),
-            (PhoneNumberError::NoSuchNumber.into(), 400, "invalid_phone_number", json!({"reason": "no_such_number"}), json!({})),
+            (PhoneNumberError::NotE164.into(), 400, "invalid_phone_number", reason("format"), json!({})),
+            (PhoneNumberError::NoSuchNumber.into(), 400, "invalid_phone_number", reason("no_such_number"), json!({})),
             (
                 PhoneNumberError::CountryNotAllowed.into(),
                 400,
@@ -539,14 +576,16 @@ mod tests {
                 json!({"purpose": "enroll"}),
                 json!({}),
             ),
-            (Problem::MissingCredentials, 401, "unauthorized", json!({"reason": "missing"}), unauthorized("Bearer")),
+            (unknown(AuthError::Missing), 401, "unauthorized", reason("missing"), challenge("Bearer")),
+            (unknown(AuthError::Expired), 401, "unauthorized", reason("expired"), challenge("Bearer error=\"invalid_token\"")),
             (
-                Problem::InvalidCredentials,
+                unknown(AuthError::Invalid("x")),
                 401,
                 "unauthorized",
-                json!({"reason": "invalid"}),
-                unauthorized("Bearer error=\"invalid_token\""),
+                reason("invalid"),
+                challenge("Bearer error=\"invalid_token\""),
             ),
+            (unknown(AuthError::KeysUnavailable), 503, "service_unavailable", json!({}), soon.clone()),
             (refused(Refusal::VerificationRequired), 403, "verification_required", json!({}), json!({})),
             (refused(Refusal::FactorDisabled), 403, "factor_disabled", json!({}), json!({})),
             (Problem::NotFound, 404, "not_found", json!({}), json!({})),
@@ -615,6 +654,7 @@ mod tests {
 
     #[test]
     fn details_tell_a_person_what_to_do() {
+        let unknown = Problem::from_auth;
         for (problem, detail) in [
             (refused(Refusal::InvalidCode { attempts_remaining: Some(1) }), "The code is wrong. 1 attempt is left."),
             (refused(Refusal::InvalidCode { attempts_remaining: Some(0) }), "The code is wrong. No attempts are left."),
@@ -632,6 +672,9 @@ mod tests {
                 "The code that was sent last is for signing in. Ask for one for what you want to do.",
             ),
             (Problem::MethodNotAllowed { allow: "POST, GET".into() }, "Use one of these methods here: POST, GET."),
+            (unknown(AuthError::Expired, Environment::Production), "The access token has expired. Sign in again."),
+            (unknown(AuthError::Invalid("it is late"), Environment::Production), "The access token is not valid. Sign in again."),
+            (unknown(AuthError::Invalid("it is late"), Environment::Development), "The access token is not valid: it is late."),
         ] {
             assert_eq!(answered(problem).1["detail"], detail);
         }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::ports::{Deadline, Origin};
 
-/// The most characters of a `User-Agent` that are kept.
+/// A longer `User-Agent` is cut to so many characters.
 const MAX_USER_AGENT_CHARS: usize = 256;
 
 /// A request, whichever host it came through.

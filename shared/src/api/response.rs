@@ -103,8 +103,8 @@ fn ok(body: &impl Serialize, request_id: &str) -> Response {
     json(StatusCode::OK, "application/json", body, request_id)
 }
 
-/// An answer with the headers that every answer carries: nobody may store it, since it may hold codes (RFC 9111, 5.2.2.5), and
-/// nobody may take it for anything but JSON.
+/// An answer with the headers that every answer carries: no cache may store it, since it may hold codes (RFC 9111, 5.2.2.5), and no
+/// browser may take it for anything but JSON.
 pub(super) fn json(status: StatusCode, content_type: &'static str, body: &impl Serialize, request_id: &str) -> Response {
     let text = serde_json::to_string(body).unwrap_or_else(|_| "{}".to_owned());
     let mut response = Response::new(text);

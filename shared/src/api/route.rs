@@ -16,7 +16,7 @@ pub enum Route {
 }
 
 impl Route {
-    /// The endpoint that the request means, whatever its method; `None` if its path is none of theirs.
+    /// The endpoint that the request means, with any method; `None` if its path is not one of theirs.
     pub fn of(request: &Request) -> Option<Self> {
         request.paths().find_map(Self::at)
     }

@@ -36,7 +36,7 @@ impl AwsCredentials {
     }
 }
 
-/// The providers' credentials, read anew from the secret when one of them is not taken any more.
+/// The providers' credentials, read anew from the secret when a provider refuses one of them.
 pub(super) struct ProviderCredentials {
     pub(super) vars: Vars,
     pub(super) secret: Option<Arc<CachedSecret>>,
@@ -48,7 +48,7 @@ impl CredentialSource for ProviderCredentials {
             let secret = self.secret.as_ref()?.refresh().await.ok()??;
             let config = SmsConfig::from_vars(&self.vars.clone().with_secret(secret));
             config
-                .inspect_err(|error| tracing::error!(%error, "the secret was changed to something that is no configuration"))
+                .inspect_err(|error| tracing::error!(%error, "the changed secret has wrong settings; those before stay in use"))
                 .ok()
         })
     }

@@ -1,16 +1,19 @@
 //! One exchange: a request, what a function does to answer it, and the trace that it leaves.
 
+use std::net::IpAddr;
+
 use super::{App, Sender};
 use crate::{
     adapters::dynamodb::DynamoStore,
     api::{
+        auth::Authenticated,
         problem::Problem,
         request::Request,
         response::{self, Response},
     },
     domain::{PhoneNumber, Timestamp, UserId},
     observability::{log, metrics::RequestMetrics},
-    ports::Deadline,
+    ports::{Deadline, Origin},
     use_cases::{Caller, Failure, Granted, RequestStats, Session},
 };
 
@@ -19,7 +22,16 @@ impl App {
     pub fn exchange<'a>(&'a self, function: &'static str, request: &'a Request) -> Exchange<'a> {
         let started = self.service.now();
         let deadline = request.context.deadline.unwrap_or_else(|| Deadline::after(self.request_time));
-        Exchange { app: self, function, request, deadline, started, user: None, stats: RequestStats::default() }
+        Exchange {
+            app: self,
+            function,
+            request,
+            deadline,
+            started,
+            user: None,
+            address: request.context.address,
+            stats: RequestStats::default(),
+        }
     }
 }
 
@@ -32,28 +44,31 @@ pub struct Exchange<'a> {
     deadline: Deadline,
     started: Timestamp,
     user: Option<UserId>,
+    /// The address that counts (S13): the token's, where it names one, or else the host's.
+    address: Option<IpAddr>,
     /// What the request does, for its log line and its metrics.
     stats: RequestStats,
 }
 
 impl Exchange<'_> {
-    /// Who asks.
+    /// Who is calling, as the request's token says, and from where.
     ///
     /// # Errors
-    /// When the request has no credentials, or bad ones, or that cannot be told.
+    /// When the request has no credentials, or bad ones, or the keys that would tell cannot be reached.
     pub async fn authenticate(&mut self) -> Result<Caller, Problem> {
-        let user = self.app.authenticator.authenticate(self.request).await.map_err(|error| {
+        let Authenticated { user, address } = self.app.authenticator.authenticate(self.request).await.map_err(|error| {
             tracing::info!(request_id = self.request.id(), %error, "the caller is not known");
-            Problem::from(&error)
+            Problem::from_auth(error, self.app.environment)
         })?;
         self.user = Some(user.clone());
-        Ok(Caller { user, origin: self.request.origin() })
+        self.address = address.or(self.address);
+        Ok(Caller { user, origin: Origin { address: self.address, ..self.request.origin() } })
     }
 
-    /// The phone number that this text stands for, if it may be enrolled.
+    /// The phone number that this text stands for.
     ///
     /// # Errors
-    /// When it is none, or may not.
+    /// When it is not a phone number, or not one that may be enrolled.
     pub fn phone_number(&self, text: &str) -> Result<PhoneNumber, Problem> {
         Ok(self.app.service.phone_number(text)?)
     }
@@ -94,6 +109,7 @@ impl Exchange<'_> {
         log::log_request(&log::RequestSummary {
             request_id: self.request.id(),
             user: self.user.as_ref(),
+            address: self.address,
             function: self.function,
             method: &self.request.method,
             outcome,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tokio::sync::OnceCell;
 
-use super::{App, StartError};
+use super::App;
 use crate::{
     adapters::system::SystemClock,
     api::{gateway_event, problem::Problem, request::Request, response::Response},
@@ -20,20 +20,20 @@ pub fn prepare_phone_numbers() {
 }
 
 /// Runs one function on Lambda until its environment ends: starts the service in the init phase and answers invocations with
-/// `handle`. A wrong setting ends the process with a message that names it. A secret that cannot be read does not: invocations
+/// `handle`. Wrong settings end the process, with a line for each that names it. A secret that cannot be read does not: invocations
 /// are answered with 503 until it can be (S21).
 pub async fn run(handle: impl AsyncFn(&App, Request) -> Response) -> ExitCode {
     let vars = Vars::from_process();
-    let mut started = log::start(&vars).map_err(StartError::from);
+    // A wrong level is reported by the start, with every other setting that is wrong.
+    let _ = log::start(&vars);
     let app = OnceCell::new();
     let start = || Box::pin(App::start(vars.clone()));
-    if started.is_ok() {
-        started = app.get_or_try_init(start).await.map(|_| ());
-    }
-    if let Err(error) = started
+    if let Err(error) = app.get_or_try_init(start).await
         && !error.is_temporary()
     {
-        tracing::error!("{error}");
+        for line in error.to_string().lines() {
+            tracing::error!("{line}");
+        }
         return ExitCode::FAILURE;
     }
     let answer = async |request: Request| match app.get_or_try_init(start).await {

@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_sdk_secretsmanager::Client as SecretsManager;
 use futures_util::future::join;
+use secrecy::ExposeSecret;
 
 pub use credentials::AwsCredentials;
 pub use exchange::Exchange;
@@ -19,21 +20,27 @@ use crate::{
         dynamodb::{self, DynamoStore},
         http as http_client,
         jwks::JwksKeys,
-        secrets::{CachedSecret, SecretsManagerSource},
+        secrets::{CachedSecret, Secret, SecretsManagerSource, read_plain},
         sms::{Failover, FailoverSettings, Transports},
         system::{SystemClock, SystemRandom},
     },
     api::Authenticator,
-    config::{Config, ConfigError, Environment, SmsConfig, Vars, sms::ProviderConfig},
+    config::{
+        Config, ConfigError, ConfigErrors, Environment, SmsConfig, Vars,
+        auth::takes_token_secret,
+        settings::{ALL, AUTH_JWT_SECRET, SECRET_ID, Setting, TOKEN_SECRET_ID},
+        sms::ProviderConfig,
+        unread::unread_names,
+    },
     domain::price,
-    observability::metrics::Metrics,
+    observability::{log, metrics::Metrics},
     ports::{Clock, Random, SecretError, SecretErrorKind, SecretSource},
     use_cases::{Rules, Service},
 };
 use credentials::ProviderCredentials;
 
-/// The most time that a start spends on opening connections that its first request will use.
-const CONNECTING: Duration = Duration::from_millis(1500);
+/// How long a start waits for the connections that its first request will use.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// How long a request may take where the host says nothing: a function's 28 seconds (`Timeout` in template.yaml) less one (S25).
 const REQUEST_TIME: Duration = Duration::from_secs(27);
@@ -45,7 +52,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Draws codes.
     pub random: Arc<dyn Random>,
-    /// Whom AWS takes its calls for.
+    /// The credentials of calls to AWS.
     pub credentials: AwsCredentials,
     /// Where the secret is; `None` for Secrets Manager, under the name in `SECRET_ID`, or for no secret where that is unset.
     pub secret: Option<Arc<dyn SecretSource>>,
@@ -71,18 +78,29 @@ impl Default for Parts {
 /// Why the service does not start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
-    /// A setting is missing or wrong.
+    /// Settings are missing or wrong: a line for each.
     #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The secret cannot be used.
-    #[error("SECRET_ID: {0}")]
-    Secret(#[from] SecretError),
+    Config(#[from] ConfigErrors),
+    /// The store of a secret does not answer: trying again may help, without anybody changing a setting.
+    #[error("{variable}: {error}")]
+    SecretUnavailable {
+        /// The setting that names it.
+        variable: &'static str,
+        /// What is wrong with it.
+        error: SecretError,
+    },
+}
+
+impl From<ConfigError> for StartError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error.into())
+    }
 }
 
 impl StartError {
     /// Whether trying again may help, without anybody changing a setting.
-    pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Secret(error) if error.kind == SecretErrorKind::Unavailable)
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self, Self::SecretUnavailable { .. })
     }
 }
 
@@ -94,8 +112,9 @@ pub type TwoFactor = Service<DynamoStore, Sender>;
 
 /// The service, ready to answer.
 pub struct App {
-    /// What can be done.
+    /// The use cases.
     pub service: TwoFactor,
+    environment: Environment,
     authenticator: Authenticator<JwksKeys>,
     metrics: Option<Metrics>,
     request_time: Duration,
@@ -105,7 +124,7 @@ impl App {
     /// Reads the settings and the secret, and opens the connections that requests will use.
     ///
     /// # Errors
-    /// When a setting is missing or wrong, or the secret cannot be read.
+    /// With every setting that is missing or wrong; or when the secret cannot be used.
     pub async fn start(vars: Vars) -> Result<Self, StartError> {
         Self::start_with(vars, Parts::default()).await
     }
@@ -116,20 +135,22 @@ impl App {
     /// As [`App::start`].
     pub async fn start_with(vars: Vars, parts: Parts) -> Result<Self, StartError> {
         let Parts { clock, random, credentials, secret, request_time, store_try_timeout } = parts;
-        let aws = credentials.open(&vars)?;
-        let http = http_client::public_client(&vars)?;
-        let in_secrets_manager = || {
-            let source = SecretsManagerSource::new(SecretsManager::new(aws.config()), vars.get("SECRET_ID")?);
+        let (aws, http) = open_clients(&vars, credentials)?;
+        let in_secrets_manager = |setting: &Setting| {
+            let source = SecretsManagerSource::new(SecretsManager::new(aws.config()), setting.get(&vars)?);
             Some(Arc::new(source) as Arc<dyn SecretSource>)
         };
-        let secret = secret.or_else(in_secrets_manager).map(|source| Arc::new(CachedSecret::new(source, Arc::clone(&clock))));
-        // The secret and the first connection do not wait for each other: where CPU is cheap, in init, both handshakes overlap.
-        let (vars, ()) =
-            join(with_secret(vars, secret.as_deref()), aws.open_connections(&[AwsService::DynamoDb], CONNECTING)).await;
-        let vars = vars?;
-
-        let Config { app, auth, policy } = Config::from_vars(&vars)?;
-        let sms_config = SmsConfig::from_vars(&vars)?;
+        let secret = secret.or_else(|| in_secrets_manager(&SECRET_ID));
+        let secret = secret.map(|source| Arc::new(CachedSecret::new(source, Arc::clone(&clock))));
+        let token_secret = takes_token_secret(&vars).then(|| in_secrets_manager(&TOKEN_SECRET_ID)).flatten();
+        // The secrets and the first connection do not wait for each other: where CPU is cheap, in init, the handshakes overlap.
+        let secrets = read_secrets(&vars, secret.as_deref(), token_secret.as_deref());
+        let (secrets, ()) = join(secrets, aws.open_connections(&[AwsService::DynamoDb], CONNECT_TIMEOUT)).await;
+        let vars = vars.with_secret(secrets?);
+        for unread in unread_names(&vars) {
+            tracing::warn!("{unread}");
+        }
+        let (Config { app, auth, policy }, sms_config) = read_settings(&vars)?;
         let development = app.environment == Environment::Development;
         if sms_config.providers.is_empty() {
             let consequence = if development { "codes are shown in answers" } else { "no code can be sent" };
@@ -148,20 +169,92 @@ impl App {
         let store = store.with_try_timeout(store_try_timeout);
         let rules = Rules { pepper: app.pepper, policy, allowed_countries: app.allowed_countries, template: app.messages };
         let service = Service::new(store, sms, clock, random, rules);
-        Ok(Self { service, authenticator, metrics, request_time })
+        Ok(Self { service, environment: app.environment, authenticator, metrics, request_time })
     }
 }
 
-async fn with_secret(vars: Vars, secret: Option<&CachedSecret>) -> Result<Vars, StartError> {
-    match secret {
-        Some(secret) => Ok(vars.with_secret(secret.load().await?)),
-        None => Ok(vars),
+/// The clients that the secret is read with. Where there are none, no secret can be read; what else is wrong is told all the same.
+fn open_clients(vars: &Vars, credentials: AwsCredentials) -> Result<(Aws, reqwest::Client), ConfigErrors> {
+    let mut errors = ConfigErrors::default();
+    let aws = errors.keep(credentials.open(vars));
+    let http = errors.keep(http_client::public_client(vars));
+    if !errors.is_empty() {
+        errors.keep(judge_without_secret(vars));
     }
+    errors.finish(aws.zip(http))
+}
+
+/// What the secrets say, as settings. The secret that is the token secret alone wins over the other one.
+async fn read_secrets(
+    vars: &Vars,
+    secret: Option<&CachedSecret>,
+    token_secret: Option<&dyn SecretSource>,
+) -> Result<Secret, StartError> {
+    let secret = async {
+        match secret {
+            Some(secret) => secret.load().await.map_err(|error| (SECRET_ID, error)),
+            None => Ok(Secret::new()),
+        }
+    };
+    let token_secret = async {
+        match token_secret {
+            Some(source) => read_plain(source).await.map(Some).map_err(|error| (TOKEN_SECRET_ID, error)),
+            None => Ok(None),
+        }
+    };
+    match join(secret, token_secret).await {
+        (Ok(mut secret), Ok(token_secret)) => {
+            secret.extend(token_secret.map(|text| (AUTH_JWT_SECRET.name.to_owned(), text.expose_secret().to_owned())));
+            Ok(secret)
+        }
+        (secret, token_secret) => Err(without_secrets(vars, [secret.err(), token_secret.err()].into_iter().flatten().collect())),
+    }
+}
+
+/// Why the service does not start without these secrets. It tries again where nothing but time is needed.
+fn without_secrets(vars: &Vars, unusable: Vec<(Setting, SecretError)>) -> StartError {
+    let settings = judge_without_secret(vars);
+    let needs_time = |(_, error): &(Setting, SecretError)| error.kind == SecretErrorKind::Unavailable;
+    let only_time = settings.is_ok() && unusable.iter().all(needs_time);
+    let mut errors = ConfigErrors::default();
+    for (setting, error) in unusable {
+        if only_time {
+            return StartError::SecretUnavailable { variable: setting.name, error };
+        }
+        errors.keep(Err::<(), _>(setting.error(error)));
+    }
+    errors.keep(settings);
+    errors.into()
+}
+
+/// Judges the settings as far as it can be done without the secret: what may be in there is not missing yet.
+fn judge_without_secret(vars: &Vars) -> Result<(), ConfigErrors> {
+    let is_known = |error: &ConfigError| {
+        let may_be_in_secret = ALL.iter().any(|setting| setting.name == error.variable && setting.may_be_in_secret());
+        !may_be_in_secret || vars.get(&error.variable).is_some()
+    };
+    let mut errors = ConfigErrors::default();
+    for error in read_settings(vars).err().into_iter().flatten().filter(is_known) {
+        errors.keep(Err::<(), _>(error));
+    }
+    errors.finish(Some(()))
+}
+
+/// Every setting of the service.
+///
+/// # Errors
+/// With every setting that is missing or wrong.
+pub fn read_settings(vars: &Vars) -> Result<(Config, SmsConfig), ConfigErrors> {
+    let mut errors = ConfigErrors::default();
+    let config = errors.keep(Config::from_vars(vars));
+    let sms = errors.keep(SmsConfig::from_vars(vars));
+    errors.keep(log::judge(vars));
+    errors.finish(config.zip(sms))
 }
 
 async fn open_provider_connections(config: &SmsConfig, aws: &Aws, http: &reqwest::Client) {
     let (mut services, mut urls) = (Vec::new(), Vec::new());
-    // Whoever is asked second is asked too seldom to be worth a handshake at every start.
+    // A second provider is asked too seldom to be worth a handshake at every start.
     match config.providers.first() {
         None => {}
         Some(ProviderConfig::Sns(_)) => services.push(AwsService::Sns),
@@ -171,5 +264,5 @@ async fn open_provider_connections(config: &SmsConfig, aws: &Aws, http: &reqwest
         Some(ProviderConfig::MessageBird(config)) => urls.push(config.base_url.as_str().to_owned()),
         Some(ProviderConfig::Plivo(config)) => urls.push(config.base_url.as_str().to_owned()),
     }
-    join(aws.open_connections(&services, CONNECTING), http_client::open_connections(http, &urls, CONNECTING)).await;
+    join(aws.open_connections(&services, CONNECT_TIMEOUT), http_client::open_connections(http, &urls, CONNECT_TIMEOUT)).await;
 }

@@ -4,9 +4,9 @@ use std::fmt::{self, Write as _};
 
 use aws_lc_rs::{constant_time, hmac};
 
-/// The key of every digest (`CODE_PEPPER`). It lives in the environment or in Secrets Manager, never in the table.
+/// The key of every digest. It lives in the environment or in Secrets Manager, never in the table.
 ///
-/// While the key is being rotated, what was stored under the previous one (`CODE_PEPPER_PREVIOUS`) is recognized too.
+/// While the key is being rotated, what was stored under the previous one is recognized too.
 #[derive(Clone)]
 pub struct Pepper {
     key: hmac::Key,
@@ -15,7 +15,7 @@ pub struct Pepper {
 
 /// The pepper is too short to be a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a pepper has at least {} bytes", Pepper::MIN_BYTES)]
+#[error("must have at least {} bytes", Pepper::MIN_BYTES)]
 pub struct PepperTooShort;
 
 impl Pepper {

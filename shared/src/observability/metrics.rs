@@ -16,7 +16,7 @@ use metrique_writer_core::{
 use metrique_writer_format_emf::Emf;
 
 use crate::{
-    config::Vars,
+    config::{Vars, settings::METRICS_NAMESPACE},
     domain::{
         AuditKind, Country, Provider, Timestamp,
         message::delivery::{Attempt, DeliveryReason, FailureClass},
@@ -51,7 +51,7 @@ pub struct Metrics {
 impl Metrics {
     /// Metrics in the CloudWatch namespace that `METRICS_NAMESPACE` names; `None` where it is unset: then nothing is written.
     pub fn from_vars(vars: &Vars, price: Price) -> Option<Self> {
-        let namespace = vars.get("METRICS_NAMESPACE")?.to_owned();
+        let namespace = METRICS_NAMESPACE.get(vars)?.to_owned();
         Some(Self { namespace, price, is_cold: AtomicBool::new(true) })
     }
 
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_number_is_nobodys_alarm_and_no_code_sent() {
+    fn a_wrong_number_raises_no_alarm_and_counts_as_no_code_sent() {
         let lines = lines(&metrics(), &stats(vec![attempt(Provider::Twilio, Err(FailureClass::NotMobile))]));
         assert_eq!(line_with(&lines, "SmsSent")["Outcome"], "not_mobile");
         for metric in ["SmsFailed", "SmsFailover", "CodesSent", "EstimatedCostMicroUsd"] {

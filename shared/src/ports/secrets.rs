@@ -6,12 +6,13 @@ use secrecy::SecretString;
 
 use super::BoxFuture;
 
-/// Keeps a secret. There is one implementation a store; keeping what was read, and knowing when to read it again, is not its affair.
+/// Reads a secret from the store that keeps it, anew each time it is asked. There is one implementation for each kind of store; caching
+/// is written once, over this trait.
 pub trait SecretSource: Send + Sync {
-    /// What the store calls the secret: for messages, since the name is none.
+    /// The secret's name in its store. Messages show it: a name is not secret.
     fn name(&self) -> &str;
 
-    /// Reads the secret's text as it is now. Ends within seconds, whatever the store does.
+    /// Reads the secret's text as it is now. Ends within seconds, even where the store does not answer.
     fn read(&self) -> BoxFuture<'_, Result<SecretString, SecretError>>;
 }
 

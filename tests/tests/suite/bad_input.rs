@@ -257,7 +257,7 @@ fn bodies() -> Vec<Case> {
         (b"{\"a\": .5}".to_vec(), "half a number"),
         (b"{\"a\" 1}".to_vec(), "no colon"),
         (b"{\"a\": undefined}".to_vec(), "JavaScript"),
-        (b"{\"a\": \"\\x41\"}".to_vec(), "an escape that is none"),
+        (b"{\"a\": \"\\x41\"}".to_vec(), "not an escape"),
         (b"{\"a\": \"\\u12\"}".to_vec(), "half an escape"),
         (b"{\"a\": \"line\nbreak\"}".to_vec(), "a raw line break"),
         (b"{\"a\": \"nul\0byte\"}".to_vec(), "a raw NUL"),
@@ -540,7 +540,7 @@ fn numbers() -> Vec<Case> {
     cases
 }
 
-/// Paths that are none, and methods that a path does not know.
+/// Paths that do not exist, and methods that a path does not know.
 fn paths_and_methods() -> Vec<Case> {
     let mut cases: Vec<_> = [
         ("/", "the root"),

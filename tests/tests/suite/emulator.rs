@@ -23,7 +23,8 @@ async fn every_event_gets_its_answer_from_the_release_binaries() {
     let endpoint = database.endpoint();
     let parameters = events_file("env")["Parameters"].clone();
     let parameters: BTreeMap<String, String> = serde_json::from_value(parameters).unwrap();
-    let changed = [("AWS_ENDPOINT_URL_DYNAMODB", endpoint.as_str()), ("SMS_COOLDOWN_SECONDS", "0")];
+    // As `sam local` says, which runs functions in this emulator.
+    let changed = [("AWS_ENDPOINT_URL_DYNAMODB", endpoint.as_str()), ("SMS_COOLDOWN_SECONDS", "0"), ("AWS_SAM_LOCAL", "true")];
     let variables = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(changed);
 
     let mut functions = BTreeMap::new();

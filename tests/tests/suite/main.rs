@@ -22,6 +22,7 @@ mod providers;
 mod races;
 mod requests;
 mod secrets;
+mod settings;
 mod status;
 mod storage_faults;
 mod store;

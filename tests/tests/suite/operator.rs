@@ -111,6 +111,7 @@ impl Deployment {
             ("SECRET_ID", "two-factor/secret"),
             ("AUTH_MODE", "jwks"),
             ("AUTH_JWKS_URL", &format!("{url}/keys")),
+            ("AUTH_AUDIENCE", "two-factor"),
             ("SMS_PROVIDERS", "twilio,sns,aws-sms,vonage,messagebird,plivo"),
             ("TWILIO_BASE_URL", &url),
             ("VONAGE_BASE_URL", &url),
@@ -228,7 +229,7 @@ PLIVO_FROM, TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER, VONAGE_A
 ok       settings     complete, for production
 ok       table        sms-2fa is active, with the keys `pk` and `sk`
 ok       expiry       what is stale is dropped by its attribute `ttl`
-ok       tokens       jwks, 1 usable key at {keys}; any issuer, any audience; the user is `sub`
+ok       tokens       jwks, 1 usable key at {keys}; any issuer, one audience; the user is `sub`
 ok       twilio       account active; balance 12.34 USD; sends as +15005550006
 ok       sns          out of the sandbox; 100 USD may be spent in a month
 ok       aws-sms      out of the sandbox; 50 USD may be spent in a month
@@ -335,16 +336,21 @@ async fn accounts_that_pay_by_invoice_need_no_balance_and_bird_shows_none() {
 #[tokio::test]
 async fn an_api_key_that_may_not_see_the_account_is_judged_by_the_sender() {
     let deployment = Deployment::sound().await;
-    let key = [("SMS_PROVIDERS", "twilio"), ("TWILIO_API_KEY_SID", "SK1"), ("TWILIO_API_KEY_SECRET", "k3y-s3cr3t")];
+    let key = [
+        ("SMS_PROVIDERS", "twilio"),
+        ("TWILIO_API_KEY_SID", "SK0123456789abcdef0123456789abcdef"),
+        ("TWILIO_API_KEY_SECRET", "k3y-s3cr3t"),
+    ];
     let refused = deployment.check_with(&key).await;
     refused.is_problem("twilio", "there is no such account", "TWILIO_ACCOUNT_SID");
     for resource in [".json", "/Balance.json", "/IncomingPhoneNumbers.json"] {
-        let request = get_as("SK1", "k3y-s3cr3t").and(path(format!("{ACCOUNT}{resource}")));
+        let request = get_as("SK0123456789abcdef0123456789abcdef", "k3y-s3cr3t").and(path(format!("{ACCOUNT}{resource}")));
         deployment.answers(request, 401, json!({"code": 20003})).await;
     }
     let refused = deployment.check_with(&key).await;
     refused.is_problem("twilio", "does not take the credentials", "TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET");
-    let numbers = get_as("SK1", "k3y-s3cr3t").and(path(format!("{ACCOUNT}/IncomingPhoneNumbers.json")));
+    let numbers =
+        get_as("SK0123456789abcdef0123456789abcdef", "k3y-s3cr3t").and(path(format!("{ACCOUNT}/IncomingPhoneNumbers.json")));
     let ours = json!({"incoming_phone_numbers": [{"phone_number": "+15005550006", "capabilities": {"sms": true}}]});
     deployment.answers(numbers, 200, ours).await;
     let outcome = deployment.check_with(&key).await;
@@ -355,19 +361,35 @@ async fn an_api_key_that_may_not_see_the_account_is_judged_by_the_sender() {
 #[tokio::test]
 async fn a_messaging_service_has_to_exist_and_to_have_a_sender() {
     let deployment = Deployment::sound().await;
-    let service = [("SMS_PROVIDERS", "twilio"), ("TWILIO_MESSAGING_SERVICE_SID", "MG1")];
+    let service = [("SMS_PROVIDERS", "twilio"), ("TWILIO_MESSAGING_SERVICE_SID", "MG0123456789abcdef0123456789abcdef")];
     deployment.check_with(&service).await.is_problem(
         "twilio",
-        "there is no Messaging Service MG1",
+        "there is no Messaging Service MG0123456789abcdef0123456789abcdef",
         "TWILIO_MESSAGING_SERVICE_SID",
     );
-    deployment.answers(get("/v1/Services/MG1"), 200, json!({"sid": "MG1"})).await;
+    deployment
+        .answers(
+            get("/v1/Services/MG0123456789abcdef0123456789abcdef"),
+            200,
+            json!({"sid": "MG0123456789abcdef0123456789abcdef"}),
+        )
+        .await;
     for (kind, list) in [("PhoneNumbers", "phone_numbers"), ("ShortCodes", "short_codes"), ("AlphaSenders", "alpha_senders")] {
-        deployment.answers(get(&format!("/v1/Services/MG1/{kind}")), 200, json!({list: []})).await;
+        deployment.answers(get(&format!("/v1/Services/MG0123456789abcdef0123456789abcdef/{kind}")), 200, json!({list: []})).await;
     }
-    deployment.check_with(&service).await.is_problem("twilio", "MG1 has no sender (error 21703)", "sender pool");
-    deployment.answers(get("/v1/Services/MG1/PhoneNumbers"), 200, json!({"phone_numbers": [{"sid": "PN1"}]})).await;
-    deployment.check_with(&service).await.is_ok("twilio", "sends as the Messaging Service MG1");
+    deployment.check_with(&service).await.is_problem(
+        "twilio",
+        "MG0123456789abcdef0123456789abcdef has no sender (error 21703)",
+        "sender pool",
+    );
+    deployment
+        .answers(
+            get("/v1/Services/MG0123456789abcdef0123456789abcdef/PhoneNumbers"),
+            200,
+            json!({"phone_numbers": [{"sid": "PN1"}]}),
+        )
+        .await;
+    deployment.check_with(&service).await.is_ok("twilio", "sends as the Messaging Service MG0123456789abcdef0123456789abcdef");
 }
 
 #[tokio::test]

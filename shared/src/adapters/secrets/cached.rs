@@ -11,7 +11,7 @@ use crate::{
     ports::{Clock, SecretError, SecretErrorKind, SecretSource},
 };
 
-/// The least time between two refreshes.
+/// The minimum time between two refreshes.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(300);
 
 /// The secret's keys and values.

@@ -34,9 +34,9 @@ impl SecretsManagerSource {
     async fn get(&self) -> Result<SecretString, SecretError> {
         let timeouts =
             TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).operation_timeout(TOTAL_TIMEOUT).build();
-        let patience = Config::builder().timeout_config(timeouts).retry_config(retries(2));
+        let time_limits = Config::builder().timeout_config(timeouts).retry_config(retries(2));
         let request = self.client.get_secret_value().secret_id(&self.id);
-        let answer = request.customize().config_override(patience).send().await.map_err(|error| {
+        let answer = request.customize().config_override(time_limits).send().await.map_err(|error| {
             tracing::error!(error = %DisplayErrorContext(&error), secret = self.id, "the secret cannot be read");
             self.error(error.as_service_error().and_then(ProvideErrorMetadata::code))
         })?;
@@ -59,7 +59,7 @@ impl SecretsManagerSource {
             ),
             Some("InvalidRequestException" | "InvalidParameterException" | "ValidationException") => (
                 SecretErrorKind::NotFound,
-                "is marked for deletion, or that is no name of a secret",
+                "is marked for deletion, or its name is not one that a secret can have",
                 "restore the secret, or correct the name",
             ),
             Some("AccessDeniedException") => {

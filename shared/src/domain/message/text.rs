@@ -41,14 +41,14 @@ pub struct MessageTemplate {
 /// Why a name cannot be used in messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// `APP_NAME` is empty or has a line break or a character outside the GSM-7 alphabet, which would double the price.
-    #[error("APP_NAME must be one line of characters of the GSM-7 alphabet (3GPP TS 23.038)")]
+    /// The application's name is empty or has a line break or a character outside the GSM-7 alphabet, which would double the price.
+    #[error("must be one line of characters of the GSM-7 alphabet (3GPP TS 23.038)")]
     AppName,
-    /// `WEBOTP_DOMAIN` is not a domain.
-    #[error("WEBOTP_DOMAIN must be a domain, such as example.com")]
+    /// The domain of the `WebOTP` line is not a domain.
+    #[error("must be a domain, such as example.com")]
     WebOtpDomain,
     /// A message would not fit into one segment.
-    #[error("APP_NAME and WEBOTP_DOMAIN are too long: a message would not fit into one segment of 160 characters")]
+    #[error("is too long: with it a message would not fit into one segment of 160 characters")]
     TooLong,
 }
 

@@ -72,7 +72,7 @@ impl Stage {
     fn config_with(&self, twilio_token: &str, providers: &str) -> SmsConfig {
         config(&[
             ("SMS_PROVIDERS", providers),
-            ("TWILIO_ACCOUNT_SID", "AC1"),
+            ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef"),
             ("TWILIO_AUTH_TOKEN", twilio_token),
             ("TWILIO_PHONE_NUMBER", "+15005550006"),
             ("TWILIO_BASE_URL", &self.twilio.uri()),
@@ -218,7 +218,7 @@ fn nobody() -> String {
 
 fn config_at(url: &str) -> SmsConfig {
     config(&[
-        ("TWILIO_ACCOUNT_SID", "AC1"),
+        ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef"),
         ("TWILIO_AUTH_TOKEN", "old"),
         ("TWILIO_PHONE_NUMBER", "+15005550006"),
         ("TWILIO_BASE_URL", url),
@@ -478,11 +478,11 @@ async fn exactly_the_providers_of_the_order_are_asked_and_those_that_are_configu
     assert_eq!(stage.requests().await, [0, 1, 1]);
 }
 
-/// Basic authentication of account `AC1` with this token.
+/// Basic authentication of account `AC0123456789abcdef0123456789abcdef` with this token.
 fn basic(token: &str) -> impl wiremock::Match + use<> {
     let value = match token {
-        "old" => "Basic QUMxOm9sZA==",
-        "new" => "Basic QUMxOm5ldw==",
+        "old" => "Basic QUMwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjpvbGQ=",
+        "new" => "Basic QUMwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjpuZXc=",
         other => panic!("{other} is no token of these tests"),
     };
     header("authorization", value)

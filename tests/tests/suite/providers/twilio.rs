@@ -27,7 +27,7 @@ async fn an_api_key_and_a_messaging_service_take_the_place_of_token_and_number()
     let settings = |url: &str| {
         let mut settings = twilio(url);
         settings.extend([
-            ("TWILIO_API_KEY_SID", "SK1".to_owned()),
+            ("TWILIO_API_KEY_SID", "SK0123456789abcdef0123456789abcdef".to_owned()),
             ("TWILIO_API_KEY_SECRET", "key-secret".to_owned()),
             ("TWILIO_MESSAGING_SERVICE_SID", "MG0123456789abcdef0123456789abcdef".to_owned()),
         ]);
@@ -37,7 +37,7 @@ async fn an_api_key_and_a_messaging_service_take_the_place_of_token_and_number()
     let (result, requests) = exchange(settings, json(201, &accepted)).await;
     assert!(result.is_ok());
     assert_eq!(requests[0].url.path(), "/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef/Messages.json");
-    assert_eq!(headers(&requests[0], &["authorization"]), ["Basic U0sxOmtleS1zZWNyZXQ="]);
+    assert_eq!(headers(&requests[0], &["authorization"]), ["Basic U0swMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjprZXktc2VjcmV0"]);
     let fields = [
         ("To", "+14155552345"),
         ("MessagingServiceSid", "MG0123456789abcdef0123456789abcdef"),
