@@ -15,9 +15,14 @@ use two_factor::{
         table::{PK, SK, TTL, TableError, ensure_table},
     },
     domain::{
-        Account, AllowedCountries, AuditEvent, AuditOutcome, BackupCodes, Challenge, ChallengeId, Digest, FailedAttempts,
-        Pending, Pepper, PhoneNumber, Purpose, SendLog, SendWindow, Slot, SmsFactor, Timestamp, UserId, account::ActivePhone,
-        sms::send_window::SentCode,
+        Account, AllowedCountries, AuditEvent, AuditKind, AuditOutcome, BackupCodes, Challenge, ChallengeId, Digest,
+        FailedAttempts, Pepper, PhoneNumber, Purpose, SendLog, SendWindow, Slot, SmsFactor, Timestamp, UserId,
+        message::notification::{NotificationKind, NotificationLog, SentNotification},
+        sms::{
+            challenge::{CodeTag, SupersededCode},
+            factor::{ActivePhone, FactorState, PendingPhone},
+            send_window::{Allowance, NumberTag, SendState, SentCode, WindowKind},
+        },
     },
     ports::{
         AuditRecord, Commit, CommitError, Deadline, LoadRequest, Origin, SlotChange, Snapshot, Store, StoreUnavailable, Version,
@@ -56,7 +61,9 @@ impl Rig {
 
     async fn load_until(&self, deadline: Deadline) -> Result<Snapshot, StoreUnavailable> {
         let (user, phone) = (alice(), phone());
-        self.store.load(LoadRequest { user: &user, phone: Some(&phone), address: Some(address()) }, deadline).await
+        self.store
+            .load(LoadRequest { user: &user, number: Some((&phone, WindowKind::Sends)), address: Some(address()) }, deadline)
+            .await
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), CommitError> {
@@ -109,7 +116,7 @@ fn alice() -> UserId {
 }
 
 fn phone() -> PhoneNumber {
-    PhoneNumber::parse("+14155551234", &AllowedCountries::All).unwrap()
+    PhoneNumber::parse("+12015550123", &AllowedCountries::All).unwrap()
 }
 
 fn address() -> IpAddr {
@@ -147,16 +154,13 @@ fn record(nonce: u64) -> AuditRecord {
         user: alice(),
         at: NOW,
         nonce,
-        event: AuditEvent::Send,
-        outcome: AuditOutcome::Success,
-        phone_masked: Some("+1****1234".to_owned()),
+        event: AuditEvent::new(AuditKind::Send, AuditOutcome::Success, Some(phone())),
         origin: Origin { request_id: "r-1".to_owned(), address: Some(address()), user_agent: Some("curl".to_owned()) },
-        details: Vec::new(),
     }
 }
 
 fn phone_slot(index: u16, taken_at: Timestamp) -> SlotChange {
-    SlotChange { subject: WindowSubject::Phone(phone()), slot: Slot { index, taken_at } }
+    SlotChange { subject: WindowSubject::Number(phone(), WindowKind::Sends), slot: Slot { index, taken_at } }
 }
 
 fn address_slot(index: u16, taken_at: Timestamp) -> SlotChange {
@@ -172,20 +176,33 @@ fn taking(index: u16, at: Timestamp) -> Commit {
 fn full_account() -> Account {
     let challenge = ChallengeId::from_bytes([3; 16]);
     Account {
-        sms: SmsFactor::On(ActivePhone { phone: phone(), enabled_at: NOW }),
-        pending: Some(Pending { phone: phone(), expires_at: later(1) }),
-        challenge: Some(Challenge {
-            id: challenge,
-            purpose: Purpose::SignIn,
-            phone: phone(),
-            digest: Digest::from_bytes([4; 32]),
-            expires_at: later(2),
-            failed_attempts: 3,
-        }),
-        sms_failed_attempts: FailedAttempts { failures: 4, last_failure: Some(NOW), locked_until: Some(later(3)) },
-        backup: BackupCodes { digests: vec![Digest::from_bytes([5; 32]); 10], failed_attempts: FailedAttempts::default() },
-        sends: SendLog::new(vec![SentCode { challenge, at: NOW, phone_slot: 1, address_slot: Some(2) }]),
-        notifications: vec![NOW],
+        sms: SmsFactor {
+            state: FactorState::On(ActivePhone { phone: phone(), enabled_at: NOW }),
+            pending: Some(PendingPhone { phone: phone(), expires_at: later(1) }),
+            challenge: Some(Challenge {
+                id: challenge,
+                purpose: Purpose::SignIn,
+                digest: Digest::from_bytes([4; 32]),
+                tag: Some(CodeTag::from_bytes([6; 8])),
+                expires_at: later(2),
+                failed_attempts: 3,
+                superseded: vec![SupersededCode { tag: CodeTag::from_bytes([7; 8]), until: later(4) }],
+            }),
+            failed_attempts: FailedAttempts { count: 4, last_at: Some(NOW), locked_until: Some(later(3)) },
+        },
+        backup: BackupCodes { digests: vec![Digest::from_bytes([5; 32]); 10], failed_attempts: 2, last_failed_at: Some(NOW) },
+        sends: SendLog::new(vec![SentCode {
+            challenge,
+            at: NOW,
+            number: NumberTag::from_bytes([8; 8]),
+            window: WindowKind::Sends,
+            slot: 1,
+            address_slot: Some(2),
+            allowance: Allowance::Recovery,
+            provider: None,
+            state: SendState::GivenBack,
+        }]),
+        notifications: NotificationLog::new(vec![SentNotification { kind: NotificationKind::TurnedOff, at: NOW }]),
     }
 }
 
@@ -194,7 +211,7 @@ async fn what_is_committed_is_what_is_loaded() {
     let rig = Rig::new().await;
     let nothing = rig.load().await.unwrap();
     assert_eq!((nothing.account, nothing.version), (Account::default(), None));
-    assert_eq!((nothing.phone_window, nothing.address_window), (Some(SendWindow::default()), Some(SendWindow::default())));
+    assert_eq!((nothing.number_window, nothing.address_window), (Some(SendWindow::default()), Some(SendWindow::default())));
 
     let account = Some((full_account(), None));
     let (take_phone, take_address) = (phone_slot(1, NOW), address_slot(2, NOW));
@@ -203,11 +220,11 @@ async fn what_is_committed_is_what_is_loaded() {
     let stored = rig.load().await.unwrap();
     assert_eq!(stored.account, full_account());
     assert_eq!(stored.version, Some(Version(NOW.as_millis())));
-    assert_eq!(stored.phone_window, Some(SendWindow::new([take_phone.slot])));
+    assert_eq!(stored.number_window, Some(SendWindow::new([take_phone.slot])));
     assert_eq!(stored.address_window, Some(SendWindow::new([take_address.slot])));
 
-    let unasked = rig.store.load(LoadRequest { user: &alice(), phone: None, address: None }, in_time()).await.unwrap();
-    assert_eq!((unasked.phone_window, unasked.address_window), (None, None));
+    let unasked = rig.store.load(LoadRequest { user: &alice(), number: None, address: None }, in_time()).await.unwrap();
+    assert_eq!((unasked.number_window, unasked.address_window), (None, None));
 }
 
 #[tokio::test]
@@ -249,7 +266,7 @@ async fn of_64_parallel_commits_exactly_one_wins_s3() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_100_parallel_takings_of_5_leases_5_succeed_in_each_window_s11() {
+async fn of_100_parallel_takings_of_5_slots_5_succeed_in_each_window_s11() {
     let rig = Rig::new().await;
     for window in 0..2 {
         let at = NOW.plus(WINDOW * window);
@@ -265,28 +282,28 @@ async fn of_100_parallel_takings_of_5_leases_5_succeed_in_each_window_s11() {
 }
 
 #[tokio::test]
-async fn a_lease_is_free_again_exactly_one_window_after_it_was_taken_s11() {
+async fn a_slot_is_free_again_exactly_one_window_after_it_was_taken_s11() {
     let rig = Rig::new().await;
     rig.commit(&taking(0, NOW)).await.unwrap();
     let just_before = Timestamp::from_millis(NOW.plus(WINDOW).as_millis() - 1);
     assert_eq!(rig.commit(&taking(0, just_before)).await, Err(CommitError::Conflict));
     assert_eq!(rig.commit(&taking(0, NOW)).await, Err(CommitError::Conflict), "at the same instant");
     rig.commit(&taking(0, NOW.plus(WINDOW))).await.unwrap();
-    assert_eq!(rig.load().await.unwrap().phone_window, Some(SendWindow::new([phone_slot(0, NOW.plus(WINDOW)).slot])));
+    assert_eq!(rig.load().await.unwrap().number_window, Some(SendWindow::new([phone_slot(0, NOW.plus(WINDOW)).slot])));
 }
 
 #[tokio::test]
-async fn a_lease_that_is_given_back_is_free_at_once_s12() {
+async fn a_slot_that_is_given_back_is_free_at_once_s12() {
     let rig = Rig::new().await;
     rig.commit(&taking(0, NOW)).await.unwrap();
     let give_back = Commit { take: Vec::new(), give_back: vec![phone_slot(0, NOW)], ..taking(0, NOW) };
     rig.commit(&give_back).await.unwrap();
-    assert_eq!(rig.load().await.unwrap().phone_window, Some(SendWindow::default()));
+    assert_eq!(rig.load().await.unwrap().number_window, Some(SendWindow::default()));
     rig.commit(&taking(0, later(1))).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_lease_that_was_taken_again_is_not_given_back_and_the_rest_of_the_commit_stands_s11() {
+async fn a_slot_that_was_taken_again_is_not_given_back_and_the_rest_of_the_commit_stands_s11() {
     let rig = Rig::new().await;
     let again = NOW.plus(WINDOW);
     rig.commit(&Commit { take: vec![phone_slot(0, NOW), address_slot(0, NOW)], ..change(None) }).await.unwrap();
@@ -300,7 +317,7 @@ async fn a_lease_that_was_taken_again_is_not_given_back_and_the_rest_of_the_comm
 
     assert_eq!(rig.proxy.calls(), ["BatchGetItem", "TransactWriteItems", "TransactWriteItems"]);
     let stored = rig.load().await.unwrap();
-    assert_eq!(stored.phone_window, Some(SendWindow::new([phone_slot(0, again).slot])), "theirs");
+    assert_eq!(stored.number_window, Some(SendWindow::new([phone_slot(0, again).slot])), "theirs");
     assert_eq!(stored.address_window, Some(SendWindow::default()), "ours was given back");
     assert_eq!(stored.account, full_account());
     assert_eq!(rig.items("AUDIT#").await.len(), 2, "the record of the second taking has the key of the first");
@@ -323,7 +340,7 @@ async fn one_window_may_be_taken_from_and_given_back_to_in_one_commit() {
     rig.commit(&taking(0, NOW)).await.unwrap();
     let both = Commit { give_back: vec![phone_slot(0, NOW)], ..taking(1, later(1)) };
     rig.commit(&both).await.unwrap();
-    assert_eq!(rig.load().await.unwrap().phone_window, Some(SendWindow::new([phone_slot(1, later(1)).slot])));
+    assert_eq!(rig.load().await.unwrap().number_window, Some(SendWindow::new([phone_slot(1, later(1)).slot])));
 
     let taken_and_lapsed = Commit { give_back: vec![phone_slot(0, NOW)], ..taking(1, later(2)) };
     assert_eq!(rig.commit(&taken_and_lapsed).await, Err(CommitError::Conflict));
@@ -332,12 +349,12 @@ async fn one_window_may_be_taken_from_and_given_back_to_in_one_commit() {
 }
 
 #[tokio::test]
-async fn state_leases_and_records_are_stored_together_or_not_at_all_s15() {
+async fn state_slots_and_records_are_stored_together_or_not_at_all_s15() {
     let rig = Rig::new().await;
     rig.commit(&taking(0, NOW)).await.unwrap();
     let audit = vec![record(1), record(2)];
-    let lease_taken = Commit { take: vec![address_slot(0, NOW), phone_slot(0, NOW)], audit, ..change(None) };
-    assert_eq!(rig.commit(&lease_taken).await, Err(CommitError::Conflict));
+    let slot_taken = Commit { take: vec![address_slot(0, NOW), phone_slot(0, NOW)], audit, ..change(None) };
+    assert_eq!(rig.commit(&slot_taken).await, Err(CommitError::Conflict));
     let stored = rig.load().await.unwrap();
     assert_eq!(stored.version, None);
     assert_eq!(stored.address_window, Some(SendWindow::default()));
@@ -504,13 +521,13 @@ async fn no_key_and_no_record_has_a_clear_phone_number_or_a_digest_in_words_s6()
     rig.commit(&Commit { account, take: vec![phone_slot(0, NOW), address_slot(0, NOW)], ..change(None) }).await.unwrap();
     for item in rig.items("").await {
         let (pk, sk) = (item[PK].as_s().unwrap(), item[SK].as_s().unwrap());
-        assert!(!pk.contains("5551234") && !pk.contains("198.51.100.7"), "{pk}");
+        assert!(!pk.contains("5550123") && !pk.contains("198.51.100.7"), "{pk}");
         if sk != "ACCOUNT" {
-            assert!(!format!("{item:?}").contains("5551234"), "{sk}");
+            assert!(!format!("{item:?}").contains("5550123"), "{sk}");
         }
     }
     let account = rig.item("USER#alice", "ACCOUNT").await;
-    let challenge = account["challenge"].as_m().unwrap();
+    let challenge = account["sms"].as_m().unwrap()["code"].as_m().unwrap();
     assert_eq!(challenge["digest"].as_b().unwrap().as_ref(), [4; 32], "digests are bytes");
 }
 
@@ -522,11 +539,11 @@ async fn what_cannot_be_read_is_refused_never_guessed_at() {
     let account = rig.item("USER#alice", "ACCOUNT").await;
     let window = rig.items("SENDS").await.remove(0);
     for (item, attribute, value, reason) in [
-        (&account, "schema", Some(number(2)), "a schema of the future"),
+        (&account, "schema", Some(number(3)), "a schema of the future"),
         (&account, "schema", None, "no schema"),
         (&account, "version", None, "no version"),
-        (&account, "sms_guesses", None, "no count of guesses"),
-        (&account, "challenge", Some(text("123456")), "a challenge of another type"),
+        (&account, "backup_failed", None, "no count of wrong codes"),
+        (&account, "sms", Some(text("123456")), "a factor of another type"),
         (&window, "schema", Some(number(2)), "a window of the future"),
         (&window, "lease_0", Some(text("now")), "a slot of another type"),
     ] {
@@ -793,7 +810,7 @@ async fn a_failure_is_logged_once_and_without_what_was_to_be_stored_s6() {
         let logged = log.text();
         assert_eq!(logged.lines().count(), 1, "{fault:?}: {logged}");
         assert!(logged.contains("ERROR") && logged.contains("TransactWriteItems"), "{fault:?}: {logged}");
-        assert!(!logged.contains("5551234"), "{fault:?}: {logged}");
+        assert!(!logged.contains("5550123"), "{fault:?}: {logged}");
     }
 }
 
@@ -802,7 +819,7 @@ async fn a_database_that_is_not_there_is_unavailable_s21() {
     let database = EmbeddedDatabase::start(None, 0).unwrap();
     let store = store_at(&database.endpoint());
     drop(database);
-    let request = |user| LoadRequest { user, phone: None, address: None };
+    let request = |user| LoadRequest { user, number: None, address: None };
     assert_eq!(store.load(request(&alice()), soon()).await.unwrap_err(), StoreUnavailable);
     assert_eq!(store.commit(&change(None), soon()).await, Err(CommitError::NotStored), "nothing left");
 }
@@ -812,8 +829,8 @@ async fn the_audit_trail_is_read_newest_last_over_all_its_pages() {
     let rig = Rig::new().await;
     // Five times 300 KB: more than the 1 MB that DynamoDB gives at once.
     for n in 0..5_u64 {
-        let details = vec![("n", n.to_string()), ("padding", "x".repeat(300_000))];
-        let audit = vec![AuditRecord { at: later(n), details, ..record(99 - n) }];
+        let origin = Origin { request_id: n.to_string(), user_agent: Some("x".repeat(300_000)), ..record(0).origin };
+        let audit = vec![AuditRecord { at: later(n), origin, ..record(99 - n) }];
         rig.commit(&Commit { account: None, audit, ..change(None) }).await.unwrap();
     }
     let bob = AuditRecord { user: UserId::parse("bob").unwrap(), ..record(7) };
@@ -824,7 +841,7 @@ async fn the_audit_trail_is_read_newest_last_over_all_its_pages() {
         let store = rig.store.clone();
         async move {
             let trail = store.audit_trail(&alice(), limit, in_time()).await.unwrap();
-            trail.into_iter().map(|entry| entry.details[0].1.parse().unwrap()).collect::<Vec<u64>>()
+            trail.into_iter().map(|entry| entry.request_id.parse().unwrap()).collect::<Vec<u64>>()
         }
     };
     assert_eq!(numbers(100).await, [0, 1, 2, 3, 4]);
@@ -834,11 +851,12 @@ async fn the_audit_trail_is_read_newest_last_over_all_its_pages() {
 
     let entry = rig.store.audit_trail(&alice(), 1, in_time()).await.unwrap().remove(0);
     assert_eq!((entry.at, &*entry.event, &*entry.outcome), (later(4), "send", "success"));
-    assert_eq!(entry.phone_masked.as_deref(), Some("+1****1234"));
+    assert_eq!(entry.phone_masked.as_deref(), Some("+1****0123"));
     assert_eq!(entry.address.as_deref(), Some("198.51.100.7"));
 
-    let audit = [AuditEvent::Verify, AuditEvent::Enabled].into_iter().zip([8, 7]);
-    let audit = audit.map(|(event, nonce)| AuditRecord { at: later(5), event, ..record(nonce) }).collect();
+    let event = |kind| AuditEvent::new(kind, AuditOutcome::Success, Some(phone()));
+    let audit = [AuditKind::Verify, AuditKind::Enabled].into_iter().zip([8, 7]);
+    let audit = audit.map(|(kind, nonce)| AuditRecord { at: later(5), event: event(kind), ..record(nonce) }).collect();
     rig.commit(&Commit { audit, ..change(None) }).await.unwrap();
     let events: Vec<_> =
         rig.store.audit_trail(&alice(), 2, in_time()).await.unwrap().into_iter().map(|entry| entry.event).collect();
@@ -890,7 +908,7 @@ async fn a_database_in_a_folder_is_still_there_after_a_restart() {
 
     let database = EmbeddedDatabase::start(Some(&folder), 0).unwrap();
     let (store, user) = (store_at(&database.endpoint()), alice());
-    let stored = store.load(LoadRequest { user: &user, phone: None, address: None }, in_time()).await.unwrap();
+    let stored = store.load(LoadRequest { user: &user, number: None, address: None }, in_time()).await.unwrap();
     assert!(stored.version.is_some());
     drop(database);
     std::fs::remove_dir_all(folder).unwrap();
