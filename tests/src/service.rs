@@ -20,7 +20,7 @@ use two_factor::{
         http::public_client,
         system::SystemRandom,
     },
-    api::gateway_event::Event,
+    api::gateway_event::{self, Event},
     app::{App, Parts},
     config::{Config, Vars},
     domain::UserId,
@@ -136,16 +136,12 @@ impl TestService {
 
     /// Hands an event, as the runtime would, to the function at this path.
     pub async fn invoke(&self, path: &str, event: &Event) -> Reply {
-        let reply = invoke_function(&self.app, path, event, "invocation-1").await;
-        let reply = serde_json::to_value(reply).expect("a reply is JSON");
-        let mut headers = HeaderMap::new();
-        for (name, value) in reply["headers"].as_object().expect("a reply has headers") {
-            let name: HeaderName = name.parse().expect("a header has a name");
-            headers.insert(name, value.as_str().and_then(|value| value.parse().ok()).expect("a header has a value"));
-        }
-        let status = reply["statusCode"].as_u64().and_then(|status| status.try_into().ok()).expect("a reply has a status");
-        let text = reply["body"].as_str().unwrap_or_default();
-        Reply { status, headers, body: serde_json::from_str(text).unwrap_or_else(|_| text.into()) }
+        read(invoke_function(&self.app, path, event, "invocation-1").await)
+    }
+
+    /// Hands an event, as the runtime would, to the function `any`.
+    pub async fn invoke_any(&self, event: &Event) -> Reply {
+        read(gateway_event::invoke(event, "invocation-1", |request| any::handle(&self.app, request)).await)
     }
 
     /// Every item of the table, read past the service.
@@ -255,6 +251,19 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body; a string if it is no JSON.
     pub body: Value,
+}
+
+/// The answer that a gateway makes of a function's reply.
+fn read(reply: gateway_event::Reply) -> Reply {
+    let reply = serde_json::to_value(reply).expect("a reply is JSON");
+    let mut headers = HeaderMap::new();
+    for (name, value) in reply["headers"].as_object().expect("a reply has headers") {
+        let name: HeaderName = name.parse().expect("a header has a name");
+        headers.insert(name, value.as_str().and_then(|value| value.parse().ok()).expect("a header has a value"));
+    }
+    let status = reply["statusCode"].as_u64().and_then(|status| status.try_into().ok()).expect("a reply has a status");
+    let text = reply["body"].as_str().unwrap_or_default();
+    Reply { status, headers, body: serde_json::from_str(text).unwrap_or_else(|_| text.into()) }
 }
 
 impl Reply {

@@ -34,7 +34,7 @@ fn imports_point_one_way() {
 
 #[test]
 fn a_function_is_a_thin_shell_over_app_and_api() {
-    for function in ["setup", "send-sms", "verify"] {
+    for function in ["setup", "send-sms", "verify", "any"] {
         for file in rust_files(&format!("functions/{function}/src")) {
             let text = read(&file);
             for imported in heads_after(&text, "two_factor::") {
