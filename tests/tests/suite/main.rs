@@ -5,6 +5,7 @@ mod any;
 mod audit;
 mod auth;
 mod bad_input;
+mod bootstraps;
 mod budget;
 mod config;
 mod connections;
