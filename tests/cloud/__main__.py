@@ -1,226 +1,324 @@
 #!/usr/bin/env python3
-"""The release binaries on an emulated cloud: a whole life of a second factor, on a table and a secret made from template.yaml.
+"""The release binaries on an emulated cloud, deployed from template.yaml and operated by docs/operations.md.
 
-moto is DynamoDB, SNS, Secrets Manager and CloudFormation; the Lambda runtime interface emulator runs the binaries with the
-environment that the template gives them. Run by `make test-cloud`, which builds the binaries and installs the tools.
+moto is the account; API Gateway's routing and the Lambda runtime interface emulator do what it does not. Run by
+`make test-cloud`, which builds the binaries and installs the tools.
 """
 
 import base64
-import copy
 import hashlib
 import hmac
 import json
-import os
-import socket
-import subprocess
-import sys
+import re
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
-import boto3
-from cfnlint.decode import cfn_yaml
+from gateway import Functions, Gateway, Issuer
+from processes import Processes
+from runbook import Runbook
+from stack import Account, Stack
 
-ROOT = Path(__file__).resolve().parent.parent
-TEMPLATE = json.loads(json.dumps(cfn_yaml.load(str(ROOT / "template.yaml"))))
 HOME, WORK = "+14155551234", "+447400123456"
-CREDENTIALS = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-# What a deployment of this test would say in place of the defaults.
-PARAMETERS = {"SmsProviders": "sns", "SmsCooldownSeconds": "0", "SmsMaxPerWindow": "50"}
+BASE = "/api/v1/auth/2fa"
+STACK = "two-factor"
+# What a deployment of this test would say in place of the defaults: a provider that moto has, and no waiting.
+TESTED = {"SmsProviders": "sns", "SmsCooldownSeconds": 0, "SmsMaxPerWindow": 50}
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def token_secret(stack):
+    return stack.account.client("secretsmanager").get_secret_value(SecretId=stack.output("TokenSecretArn"))["SecretString"]
 
 
-def start(command, port, log, **options):
-    process = subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT, **options)
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return process
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                process.kill()
-                sys.exit(f"{command[0]} does not listen:\n{log.read_text()}")
-            time.sleep(0.05)
+def copy_token_secret(stack):
+    """Until the functions read TOKEN_SECRET_ID: puts the token secret where they do look for it."""
+    secrets, arn = stack.account.client("secretsmanager"), stack.output("SecretArn")
+    values = json.loads(secrets.get_secret_value(SecretId=arn)["SecretString"])
+    secrets.put_secret_value(SecretId=arn, SecretString=json.dumps({**values, "AUTH_JWT_SECRET": token_secret(stack)}))
 
 
-class Cloud:
-    """The emulated account, with what the template puts into it."""
+def token(user, key):
+    def encode(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
-    def __init__(self, endpoint):
-        self.endpoint = endpoint
-        self.table = self.make_table()
-        self.token_secret, self.secret = self.make_secrets()
+    claims = json.dumps({"sub": user, "exp": int(time.time()) + 3600}).encode()
+    signed = encode(b'{"alg":"HS256","typ":"JWT"}') + "." + encode(claims)
+    return signed + "." + encode(hmac.new(key.encode(), signed.encode(), hashlib.sha256).digest())
 
-    def client(self, service):
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name=CREDENTIALS["AWS_REGION"],
-            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-        )
 
-    def make_table(self):
-        stack = {"Resources": {"Table": TEMPLATE["Resources"]["Table"]}, "Outputs": {"Name": {"Value": {"Ref": "Table"}}}}
-        cloudformation = self.client("cloudformation")
-        cloudformation.create_stack(StackName="two-factor", TemplateBody=json.dumps(stack))
-        return cloudformation.describe_stacks(StackName="two-factor")["Stacks"][0]["Outputs"][0]["OutputValue"]
+class Client:
+    """A user's application, which calls the API."""
 
-    def make_secrets(self):
-        """As CloudFormation makes them, which moto does not know for secrets: generate, fill the template in, resolve references."""
-        secrets = self.client("secretsmanager")
-
-        def definition(name):
-            return TEMPLATE["Resources"][name]["Properties"]["GenerateSecretString"]
-
-        def generate(settings):
-            settings = {name: settings[name] for name in ("PasswordLength", "ExcludePunctuation")}
-            return secrets.get_random_password(**settings)["RandomPassword"]
-
-        token_secret = generate(definition("TokenSecret"))
-        token_arn = secrets.create_secret(Name="token-secret", SecretString=token_secret)["ARN"]
-        secret = definition("Secret")
-        text = secret["SecretStringTemplate"]["Fn::Sub"].replace("${TokenSecret}", token_arn)
-        text = text.replace("{{resolve:secretsmanager:%s}}" % token_arn, token_secret)
-        values = {**json.loads(text), secret["GenerateStringKey"]: generate(secret)}
-        assert sorted(values) == ["AUTH_JWT_SECRET", "CODE_PEPPER"], sorted(values)
-        return token_secret, secrets.create_secret(Name="secret", SecretString=json.dumps(values))["ARN"]
-
-    def environment(self):
-        """What the functions get: each variable is a parameter, or one of these."""
-        made = {"TABLE_NAME": self.table, "SECRET_ID": self.secret, "METRICS_NAMESPACE": "TwoFactor/two-factor"}
-        variables = {}
-        for name, value in TEMPLATE["Globals"]["Function"]["Environment"]["Variables"].items():
-            parameter = value.get("Ref")
-            if parameter in TEMPLATE["Parameters"]:
-                variables[name] = str(PARAMETERS.get(parameter, TEMPLATE["Parameters"][parameter]["Default"]))
-            else:
-                variables[name] = made[name]
-        assert variables["APP_ENV"] == "production"
-        return {**variables, **CREDENTIALS, "AWS_ENDPOINT_URL": self.endpoint}
+    def __init__(self, gateway, token):
+        self.gateway, self.token = gateway, token
+        # Codes that must be nowhere but in a message or an answer.
+        self.shown = []
 
     def messages(self):
-        with urllib.request.urlopen(f"{self.endpoint}/moto-api/data.json") as answer:
-            return [(sms["phone_number"], sms["message"]) for sms in json.load(answer)["sns"]["SMS"]]
+        return self.gateway.functions.stack.account.messages()
 
-    def last_code(self, to):
+    def code(self, to):
         number, text = self.messages()[-1]
         assert number == to, "the code went to the number it was meant for"
-        return text[:6]
+        self.shown.append(text[:6])
+        return {"code": text[:6]}
 
-    def token(self, user):
-        def encode(data):
-            return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    def call(self, method, path, status, body=None):
+        got, _, answer = self.gateway.call(method, f"{BASE}/{path}", self.token, body)
+        assert got == status, f"{method} {path}: {got} {answer}"
+        self.shown += (answer or {}).get("backup_codes", [])
+        return answer
 
-        claims = json.dumps({"sub": user, "exp": int(time.time()) + 3600}).encode()
-        signed = encode(b'{"alg":"HS256","typ":"JWT"}') + "." + encode(claims)
-        return signed + "." + encode(hmac.new(self.token_secret.encode(), signed.encode(), hashlib.sha256).digest())
-
-
-class Functions:
-    """The three binaries, each in an emulator of its own."""
-
-    def __init__(self, ports, token):
-        self.ports, self.token = ports, token
-
-    def send(self, event_file, status, body=None):
-        """Sends a file of events/ with a token of this cloud, and another body if one is given."""
-        event = copy.deepcopy(json.loads((ROOT / "events" / f"{event_file}.json").read_text()))
-        bearer = f"Bearer {self.token}"
-        for headers, value in [("headers", bearer), ("multiValueHeaders", [bearer])]:
-            for header in event.get(headers, {}):
-                if header.lower() == "authorization":
-                    event[headers][header] = value
-        if body is not None:
-            event["body"], event["isBase64Encoded"] = json.dumps(body), False
-        function = next(name for name in self.ports if event_file.startswith(name))
-        url = f"http://127.0.0.1:{self.ports[function]}/2015-03-31/functions/function/invocations"
-        with urllib.request.urlopen(urllib.request.Request(url, json.dumps(event).encode()), timeout=30) as reply:
-            answer = json.load(reply)
-        assert answer["statusCode"] == status, f"{event_file}: {answer}"
-        print(f"{event_file}: {status}")
-        return json.loads(answer["body"])
+    def enroll(self, number=HOME):
+        """Turns 2FA on and returns the backup codes."""
+        self.call("POST", "setup", 200, {"method": "sms", "phone_number": number})
+        return self.call("POST", "verify", 200, self.code(number))["backup_codes"]
 
 
-def live(cloud, functions):
-    """Enrolls, signs in, replaces the number and turns 2FA off; every text message is read out of SNS."""
-    secrets_seen = []
+def live(client, slash):
+    """A whole life of a factor, with paths that end in a slash or do not."""
+    setup, send_sms, verify = (f"{name}{slash}" for name in ["setup", "send-sms", "verify"])
+    enrollment = {"method": "sms", "phone_number": HOME}
+    sent = len(client.messages())
+    client.call("POST", setup, 400, {**enrollment, "phone_number": "+1415"})
+    client.call("POST", verify, 400, {"code": 123456})
+    client.call("POST", send_sms, 409, {})
+    client.call("DELETE", setup, 409)
+    assert len(client.messages()) == sent, "nothing was sent for what was refused"
 
-    def code(to):
-        secrets_seen.append(cloud.last_code(to))
-        return {"code": secrets_seen[-1]}
+    assert "warning" not in client.call("POST", setup, 200, enrollment), "production shows no code"
+    client.call("POST", send_sms, 200)
+    codes = client.call("POST", verify, 200, client.code(HOME))["backup_codes"]
+    assert len(codes) == 10
+    client.call("POST", verify, 409, {"code": client.shown[0]})
+    assert client.call("GET", setup, 200)["enabled"] is True
 
-    for refused, status in [
-        ("setup-without-token", 401),
-        ("setup-wrong-method", 405),
-        ("setup-bad-number", 400),
-        ("setup-broken-json", 400),
-        ("verify-number-not-string", 400),
-        ("send-sms", 409),
-        ("verify", 409),
-        ("setup-disable", 409),
-    ]:
-        functions.send(refused, status)
-    assert cloud.messages() == [], "nothing was sent for what was refused"
-
-    for sending in ["setup", "setup-base64", "setup-rest-api", "send-sms-no-slash", "send-sms-rest-api", "send-sms"]:
-        answer = functions.send(sending, 200)
-        assert "warning" not in answer, "production shows no code"
-        code(HOME)
-    enabled = functions.send("verify-rest-api", 200, code(HOME))
-    assert len(enabled["backup_codes"]) == 10
-    functions.send("verify", 409, {"code": secrets_seen[-1]})
-    for status in ["setup-status", "setup-status-rest-api"]:
-        assert functions.send(status, 200)["enabled"] is True
-
-    functions.send("send-sms", 200)
+    client.call("POST", send_sms, 200, {})
     replacement = {"method": "sms", "phone_number": WORK}
-    functions.send("setup", 403, replacement)
-    functions.send("setup", 200, {**replacement, **code(HOME)})
-    replaced = functions.send("verify", 200, code(WORK))
+    client.call("POST", setup, 403, replacement)
+    client.call("POST", setup, 200, {**replacement, **client.code(HOME)})
+    replaced = client.call("POST", verify, 200, client.code(WORK))
     assert replaced["phone_number_masked"] == "+44****3456"
-    assert cloud.messages()[-1][0] == HOME, "the old number is told that it was replaced"
+    assert client.messages()[-1][0] == HOME, "the old number is told that it was replaced"
 
-    functions.send("setup-disable", 200, {"code": replaced["backup_codes"][0]})
-    assert cloud.messages()[-1][0] == WORK, "the number is told that 2FA is off"
-    assert functions.send("setup-status", 200)["enabled"] is False
-    return secrets_seen + enabled["backup_codes"] + replaced["backup_codes"]
+    client.call("DELETE", setup, 200, {"code": replaced["backup_codes"][0]})
+    assert client.messages()[-1][0] == WORK, "the number is told that 2FA is off"
+    assert client.call("GET", setup, 200)["enabled"] is False
 
 
-def check_nothing_leaked(cloud, token, shown, logs):
-    items = json.dumps(cloud.client("dynamodb").scan(TableName=cloud.table)["Items"], default=str)
-    for secret in [code for code in shown if len(code) > 6] + [token, cloud.token_secret]:
+def check_the_net(gateway, key):
+    """What no route of its own takes gets our answers, and a preflight request one that a browser goes on after."""
+    alice = token("alice", key)
+    for method, path, status in [
+        ("PUT", "setup", 405),
+        ("GET", "verify/", 405),
+        ("GET", "nowhere", 404),
+        ("POST", "setup/deeper", 404),
+        ("POST", "setup//", 404),
+    ]:
+        got, headers, answer = gateway.call(method, f"{BASE}/{path}", alice)
+        assert (got, answer["type"][:16]) == (status, "urn:2fa:problem:"), f"{method} {path}: {got} {answer}"
+        assert status != 405 or headers["allow"], path
+    assert gateway.call("GET", "/elsewhere")[0] == 404
+    assert gateway.call("POST", f"{BASE}/setup", None, {})[0] == 401
+
+
+def check_nothing_leaked(stack, functions, shown, *secrets):
+    items = json.dumps(stack.account.client("dynamodb").scan(TableName=stack.output("TableName"))["Items"], default=str)
+    logs = functions.log()
+    for secret in [*secrets, *(code for code in shown if len(code) > 6)]:
         assert secret not in items and secret not in logs, "no backup code, token or key is stored or logged"
     for number in [HOME, WORK]:
         assert number not in logs, "no full number is logged"
 
 
-processes = []
-with tempfile.TemporaryDirectory() as folder:
-    folder = Path(folder)
-    try:
-        port = free_port()
-        moto = [os.environ["MOTO_SERVER"], "-H", "127.0.0.1", "-p", str(port)]
-        processes.append(start(moto, port, folder / "moto.log"))
-        cloud = Cloud(f"http://127.0.0.1:{port}")
-        token = cloud.token("alice")
-        ports = {}
-        for name in ["setup", "send-sms", "verify"]:
-            runtime_api, ports[name] = free_port(), free_port()
-            command = [os.environ["RIE"], "--log-level", "error", "--runtime-api-address", f"127.0.0.1:{runtime_api}"]
-            command += ["--runtime-interface-emulator-address", f"127.0.0.1:{ports[name]}"]
-            command += [str(Path(os.environ["BOOTSTRAPS"]) / name / "bootstrap")]
-            processes.append(start(command, ports[name], folder / f"{name}.log", env=cloud.environment()))
-        shown = live(cloud, Functions(ports, token))
-        check_nothing_leaked(cloud, token, shown, "".join((folder / f"{name}.log").read_text() for name in ports))
-    finally:
-        for process in reversed(processes):
-            process.terminate()
-            process.wait()
+def first_deployment(account, processes, folder):
+    """Deploys, and lives through a factor on every spelling of the paths and both readings of what greedy routes take."""
+    stack = Stack(account, STACK, **TESTED)
+    copy_token_secret(stack)
+    functions = Functions(stack, processes, folder)
+    key = token_secret(stack)
+    shown = []
+    for empty_greedy in [False, True]:
+        gateway = Gateway(stack, functions, empty_greedy=empty_greedy)
+        taken = gateway.route("POST", f"{BASE}/setup/")["RouteKey"]
+        assert taken == ("POST /api/v1/auth/2fa/setup/{proxy+}" if empty_greedy else "ANY /api/v1/auth/2fa/{proxy+}"), taken
+        for slash in ["", "/"]:
+            client = Client(gateway, token(f"user{slash}-{empty_greedy}", key))
+            live(client, slash)
+            shown += client.shown
+        check_the_net(gateway, key)
+    check_nothing_leaked(stack, functions, shown, key)
+    print("deployed, and lived through on every route")
+
+    alarms = account.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert {alarm["AlarmName"] for alarm in alarms} >= {f"{STACK}-gateway-throttles", f"{STACK}-errors"}
+    dashboard = json.loads(account.client("cloudwatch").get_dashboard(DashboardName=STACK)["DashboardBody"])
+    assert "${" not in json.dumps(dashboard) and len(dashboard["widgets"]) > 10
+    return stack, functions, gateway
+
+
+def operate(stack, functions, gateway, runbook):
+    """What docs/operations.md says, and what each of its commands does to the running service."""
+    lambdas = functions.client
+    runbook.run("First deployment", "set-stack-policy")
+    policy = stack.account.client("cloudformation").get_stack_policy(StackName=STACK)["StackPolicyBody"]
+    retained = {name for name, resource in stack.resources.items() if resource.get("DeletionPolicy") == "Retain"}
+    assert set(re.findall("LogicalResourceId/([A-Za-z]+)", policy)) == retained, policy
+    runbook.run("The doctor", "stack.env")
+    assert f"SECRET_ID='{stack.output('SecretArn')}'" in (runbook.folder / "stack.env").read_text()
+
+    alice = Client(gateway, token("alice", token_secret(stack)))
+    codes = alice.enroll()
+
+    secrets = stack.account.client("secretsmanager")
+
+    def secret():
+        return json.loads(secrets.get_secret_value(SecretId=stack.output("SecretArn"))["SecretString"])
+
+    before = secret()
+    runbook.run("The secret", "TWILIO_ACCOUNT_SID")
+    assert secret() == {**before, **{name: value for name, value in secret().items() if name.startswith("TWILIO_")}}
+    assert len(secret()) == len(before) + 4
+    runbook.run("The secret", "AWSPREVIOUS")
+    assert secret() == before
+
+    key = token_secret(stack)
+    runbook.run("Rotating the token secret")
+    assert token_secret(stack) != key
+    copy_token_secret(stack)
+    runbook.run("The secret", "update-function-configuration")
+    functions.restart()
+    alice.call("GET", "setup", 401)
+    alice.token = token("alice", token_secret(stack))
+
+    pepper = secret()["CODE_PEPPER"]
+    for step in ["Announce", "Change places"]:
+        runbook.run("Rotating the pepper", "step 1 is missing" if step == "Change places" else "--arg new")
+        functions.restart()
+        alice.call("POST", "verify", 200, {"code": codes.pop()})
+    assert (secret()["CODE_PEPPER_PREVIOUS"], secret()["CODE_PEPPER"] != pepper) == (pepper, True)
+
+    british = {"method": "sms", "phone_number": WORK}
+    dave = Client(gateway, token("dave", token_secret(stack)))
+    runbook.run("Fraud", "AllowedCountries=US,CA")
+    assert dave.call("POST", "setup", 400, british)["code"] == "phone_number_not_allowed"
+    runbook.run("Fraud", "SmsMaxPerIp=5")
+    runbook.run("Fraud", "SmsProviders=")
+    dave.call("POST", "setup", 503, {"method": "sms", "phone_number": HOME})
+    alice.call("POST", "verify", 200, {"code": codes.pop()})
+    environment = functions.environment(stack.names["SetupFunction"])
+    changed = {"ALLOWED_COUNTRIES": "US,CA", "SMS_MAX_PER_IP": "5", "SMS_MAX_PER_WINDOW": "3", "SMS_PROVIDERS": ""}
+    assert {name: environment[name] for name in changed} == changed
+    assert environment["SMS_COOLDOWN_SECONDS"] == "0", "what is not named keeps its value"
+    for wrong in ["AllowedCountry=US", "AllowedCountries"]:
+        runbook.shell(f"if change {wrong}; then exit 1; fi")
+    runbook.shell("change SmsProviders=sns SmsMaxPerWindow=50 SmsMaxPerIp=20")
+
+    runbook.run("Stop everything", "--reserved-concurrent-executions 0")
+    for stopped in ["setup", "send-sms", "nowhere"]:
+        assert gateway.call("POST", f"{BASE}/{stopped}", alice.token, {})[0] == 503
+    alice.call("POST", "verify", 200, {"code": codes.pop()})
+    runbook.run("Stop everything", "delete-function-concurrency")
+    alice.call("POST", "send-sms", 200)
+    assert not any("ReservedConcurrentExecutions" in lambdas.get_function_concurrency(FunctionName=name) for name in functions.binaries)
+
+    runbook.run("A flood", "RouteRateLimit=")
+    host = runbook.run("A flood", "create-web-acl")
+    [distribution] = stack.account.client("cloudfront").list_distributions()["DistributionList"]["Items"]
+    assert distribution["DomainName"] in host
+    assert distribution["Origins"]["Items"][0]["DomainName"] == stack.output("GeneratedUrl").removeprefix("https://")
+    [acl] = stack.account.client("wafv2").list_web_acls(Scope="CLOUDFRONT")["WebACLs"]
+    assert distribution["WebACLId"] == acl["ARN"]
+    runbook.run("A flood", "SmsMaxPerIp=0")
+
+    runbook.run("Restore", "restore-table")
+    restored = functions.environment(stack.names["SetupFunction"])["TABLE_NAME"]
+    assert restored == "two-factor-restored"
+    dynamodb = stack.account.client("dynamodb")
+    assert dynamodb.describe_time_to_live(TableName=restored)["TimeToLiveDescription"]["AttributeName"] == "ttl"
+    assert alice.call("GET", "setup", 200)["backup_codes_remaining"] == len(codes)
+    runbook.shell("change RestoredTableName=")
+    trail = runbook.run("Logs and the audit trail", "USER#alice")
+    assert "verify" in trail and "+1****1234" in trail and HOME not in trail, trail
+    return alice, codes
+
+
+def lose_and_make_again(stack, alice, codes, runbook, processes, folder):
+    """Deletes the stack, finds what it left, and makes it again on that."""
+    stack.delete()
+    found = runbook.run("A stack that was lost", "list-secrets", without_stack=True)
+    table, secret, token_secret_arn = (stack.output(name) for name in ["TableName", "SecretArn", "TokenSecretArn"])
+    for left in [table, secret, token_secret_arn]:
+        assert left in found, found
+
+    restored = {"RestoredTableName": table, "RestoredSecretArn": secret, "RestoredTokenSecretArn": token_secret_arn}
+    again = Stack(stack.account, f"{STACK}-again", **TESTED, **restored)
+    functions = Functions(again, processes, folder)
+    alice.gateway = Gateway(again, functions)
+    assert alice.call("GET", "setup", 200)["backup_codes_remaining"] == len(codes)
+    alice.call("POST", "verify", 200, {"code": codes.pop()})
+    alice.call("POST", "send-sms", 200)
+    alice.call("POST", "verify", 200, alice.code(HOME))
+    print("made again on what the lost stack left")
+
+
+def behind_an_authorizer(account, processes, folder):
+    """Another stack, with all that the first one leaves out: a JWT authorizer, web pages, a domain, an e-mail address."""
+    zone = account.client("route53").create_hosted_zone(Name="example.com", CallerReference="zone")["HostedZone"]["Id"]
+    issuer = Issuer("https://issuer.example", "two-factor")
+    stack = Stack(
+        account,
+        "behind-gateway",
+        **TESTED,
+        AuthMode="gateway",
+        AuthIssuer=issuer.issuer,
+        AuthAudience=issuer.audience,
+        AllowedOrigins="https://app.example.com",
+        DomainName="api.example.com",
+        CertificateArn="arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef",
+        HostedZoneId=zone.rsplit("/", 1)[1],
+        DisableGeneratedAddress="true",
+        AlarmEmail="ops@example.com",
+        AwsSmsOriginationArn="arn:aws:sms-voice:us-east-1:123456789012:pool/pool-0123456789abcdef",
+        Tracing="Active",
+        ReservedConcurrency=5,
+    )
+    functions = Functions(stack, processes, folder)
+    gateway = Gateway(stack, functions, issuer)
+    stranger = Issuer(issuer.issuer, issuer.audience)
+    for bad in [None, "x", issuer.token("mallory", aud="another"), issuer.token("mallory", exp=1), stranger.token("mallory")]:
+        for path in ["setup", "setup/", "nowhere"]:
+            assert gateway.call("POST", f"{BASE}/{path}", bad, {})[0] == 401
+    assert not functions.running, "a bad token reaches no function"
+    preflight = {"origin": "https://app.example.com", "access-control-request-method": "POST"}
+    for path in ["setup", "send-sms/"]:
+        status, headers, _ = gateway.call("OPTIONS", f"{BASE}/{path}", headers=preflight)
+        assert (status, headers["access-control-allow-origin"]) == (204, "https://app.example.com"), path
+    client = Client(gateway, issuer.token("erin"))
+    live(client, "")
+    check_nothing_leaked(stack, functions, client.shown)
+
+    api = account.client("apigatewayv2").get_api(ApiId=stack.names["Api"])
+    assert api["DisableExecuteApiEndpoint"] is True and stack.output("ApiUrl") == "https://api.example.com"
+    records = account.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    assert "api.example.com." in [record["Name"] for record in records]
+    for alarm in account.client("cloudwatch").describe_alarms(AlarmNamePrefix="behind-gateway-")["MetricAlarms"]:
+        assert alarm["AlarmActions"] == [stack.names["AlarmTopic"]], alarm["AlarmName"]
+    print("behind an authorizer")
+
+
+def main():
+    with Processes() as processes, tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        account = Account()
+        runbook = Runbook(account, folder)
+        stack, functions, gateway = first_deployment(account, processes, folder)
+        alice, codes = operate(stack, functions, gateway, runbook)
+        lose_and_make_again(stack, alice, codes, runbook, processes, folder)
+        behind_an_authorizer(account, processes, folder)
+        assert not runbook.not_run(), "\n".join(["commands of the runbook that are neither run nor marked:", *runbook.not_run()])
+
+
+if __name__ == "__main__":
+    main()
