@@ -215,11 +215,11 @@ def operate(stack, functions, gateway, runbook):
         runbook.shell(f"if change {wrong}; then exit 1; fi")
     runbook.shell("change SmsProviders=sns SmsMaxPerWindow=50 SmsMaxPerIp=20")
 
-    runbook.run("Stop everything", "--reserved-concurrent-executions 0")
+    runbook.run("Emergency stop", "--reserved-concurrent-executions 0")
     for stopped in ["setup", "send-sms", "nowhere"]:
         assert gateway.call("POST", f"{BASE}/{stopped}", alice.token, {})[0] == 503
     alice.call("POST", "verify", 200, {"code": codes.pop()})
-    runbook.run("Stop everything", "delete-function-concurrency")
+    runbook.run("Emergency stop", "delete-function-concurrency")
     alice.call("POST", "send-sms", 200)
     assert not any("ReservedConcurrentExecutions" in lambdas.get_function_concurrency(FunctionName=name) for name in functions.binaries)
 
