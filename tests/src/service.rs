@@ -20,7 +20,7 @@ use two_factor::{
         http::public_client,
         system::SystemRandom,
     },
-    api::gateway_event::Event,
+    api::gateway_event::{self, Event},
     app::{App, Parts},
     config::{Config, Vars},
     domain::UserId,
@@ -76,11 +76,6 @@ impl TestService {
         Self::start(settings, false, Some(time_limit)).await
     }
 
-    /// As [`Self::production`], in the same hurry.
-    pub async fn production_in_a_hurry(settings: &[(&str, &str)], time_limit: Duration) -> Self {
-        Self::start(settings, true, Some(time_limit)).await
-    }
-
     async fn start(settings: &[(&str, &str)], production: bool, time_limit: Option<Duration>) -> Self {
         let database = EmbeddedDatabase::start(None, 0).expect("the embedded database starts");
         ensure_table(&client(&sdk_config(&database.endpoint()).expect("complete settings")), "sms-2fa")
@@ -134,6 +129,11 @@ impl TestService {
         (self.app, self.server) = serve(&self.variables, &self.clock, None).await;
     }
 
+    /// Starts the service anew on the same table, in the hurry of [`Self::development_in_a_hurry`].
+    pub async fn hurry(&mut self, time_limit: Duration) {
+        (self.app, self.server) = serve(&self.variables, &self.clock, Some(time_limit)).await;
+    }
+
     /// A client of the user with this identifier.
     pub fn user(&self, id: &str) -> User<'_> {
         let token = self.mint.mint(id, self.clock.now(), Duration::from_hours(1_000_000)).expect("a token can be minted");
@@ -155,16 +155,12 @@ impl TestService {
 
     /// Hands an event, as the runtime would, to the function at this path.
     pub async fn invoke(&self, path: &str, event: &Event) -> Reply {
-        let reply = invoke_function(&self.app, path, event, "invocation-1").await;
-        let reply = serde_json::to_value(reply).expect("a reply is JSON");
-        let mut headers = HeaderMap::new();
-        for (name, value) in reply["headers"].as_object().expect("a reply has headers") {
-            let name: HeaderName = name.parse().expect("a header has a name");
-            headers.insert(name, value.as_str().and_then(|value| value.parse().ok()).expect("a header has a value"));
-        }
-        let status = reply["statusCode"].as_u64().and_then(|status| status.try_into().ok()).expect("a reply has a status");
-        let text = reply["body"].as_str().unwrap_or_default();
-        Reply { status, headers, body: serde_json::from_str(text).unwrap_or_else(|_| text.into()) }
+        read(invoke_function(&self.app, path, event, "invocation-1").await)
+    }
+
+    /// Hands an event, as the runtime would, to the function `any`.
+    pub async fn invoke_any(&self, event: &Event) -> Reply {
+        read(gateway_event::invoke(event, "invocation-1", |request| any::handle(&self.app, request)).await)
     }
 
     /// The table, past the service and its proxy.
@@ -333,6 +329,19 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body; a string if it is no JSON.
     pub body: Value,
+}
+
+/// The answer that a gateway makes of a function's reply.
+fn read(reply: gateway_event::Reply) -> Reply {
+    let reply = serde_json::to_value(reply).expect("a reply is JSON");
+    let mut headers = HeaderMap::new();
+    for (name, value) in reply["headers"].as_object().expect("a reply has headers") {
+        let name: HeaderName = name.parse().expect("a header has a name");
+        headers.insert(name, value.as_str().and_then(|value| value.parse().ok()).expect("a header has a value"));
+    }
+    let status = reply["statusCode"].as_u64().and_then(|status| status.try_into().ok()).expect("a reply has a status");
+    let text = reply["body"].as_str().unwrap_or_default();
+    Reply { status, headers, body: serde_json::from_str(text).unwrap_or_else(|_| text.into()) }
 }
 
 impl Reply {

@@ -2,7 +2,7 @@
 
 use http::{
     HeaderName, HeaderValue, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
 };
 use serde::Serialize;
 
@@ -97,6 +97,17 @@ pub fn status(status: &Status, request_id: &str) -> Response {
         },
         request_id,
     )
+}
+
+/// What OPTIONS answers: the methods that the path takes, as an `Allow` header, and no content (RFC 9110, 9.3.7).
+pub fn methods(allow: &str, request_id: &str) -> Response {
+    let mut response = json(StatusCode::NO_CONTENT, "application/json", &(), request_id);
+    response.body_mut().clear();
+    response.headers_mut().remove(CONTENT_TYPE);
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
 }
 
 fn ok(body: &impl Serialize, request_id: &str) -> Response {

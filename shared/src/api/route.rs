@@ -27,6 +27,15 @@ impl Route {
             .into_iter()
             .find_map(|(is_at, route)| is_at.then_some(route))
     }
+
+    /// The methods that the endpoint knows, as an `Allow` header says them.
+    pub fn allow(self) -> String {
+        match self {
+            Self::Setup => SETUP.allow(),
+            Self::SendSms => SEND_SMS.allow(),
+            Self::Verify => VERIFY.allow(),
+        }
+    }
 }
 
 /// What `setup` can do.

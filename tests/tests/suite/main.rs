@@ -1,9 +1,11 @@
 //! The one integration binary: a module a feature, names that are sentences.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod any;
 mod audit;
 mod auth;
 mod bad_input;
+mod bootstraps;
 mod budget;
 mod config;
 mod connections;

@@ -15,10 +15,12 @@ const TIME_LIMIT: Duration = Duration::from_millis(1500);
 #[tokio::test]
 async fn storage_down_is_503_and_sends_and_verifies_nothing_s21() {
     join_all([Fault::Http500, Fault::Throttle, Fault::Drop, Fault::Hang].map(async |fault| {
-        let service = TestService::production_in_a_hurry(&[("SMS_COOLDOWN_SECONDS", "0")], TIME_LIMIT).await;
-        let alice = service.user("alice");
-        alice.setup(HOME).await.expect(200);
+        let mut service = TestService::production(&[("SMS_COOLDOWN_SECONDS", "0")]).await;
+        service.user("alice").setup(HOME).await.expect(200);
         let code = service.last_code();
+        // A provider is asked only with time enough for its answer, so the hurry begins after the message.
+        service.hurry(TIME_LIMIT).await;
+        let alice = service.user("alice");
         service.storage.fail_all(fault.clone());
         let refused = tokio::join!(alice.setup(HOME), alice.send_sms(), alice.verify(&code), alice.status());
         for refused in [refused.0, refused.1, refused.2, refused.3] {

@@ -594,13 +594,13 @@ async fn users_during_an_outage_are_served_by_the_next_provider_and_the_trail_na
     .await;
     service.inbox.script([Reply::refusal(503, 20503), Reply::refusal(503, 20503)]);
     for user in 0..5 {
-        let number = format!("+1415555123{user}");
+        let number = format!("+1201555012{user}");
         service.user(&format!("user-{user}")).setup(&number).await.expect(200);
     }
     assert_eq!(service.inbox.received().len(), 2, "two found out");
     assert_eq!(plivo.received_requests().await.unwrap().len(), 3, "and the others were served");
     for (user, provider) in [("user-0", "twilio"), ("user-4", "plivo")] {
         let sent = service.audit_trail(user).await.into_iter().find(|entry| entry.event == "send").unwrap();
-        assert_eq!(sent.details, [("provider".to_owned(), provider.to_owned())], "{user}");
+        assert!(sent.details.contains(&("provider".to_owned(), provider.to_owned())), "{user}: {:?}", sent.details);
     }
 }
