@@ -160,7 +160,7 @@ impl TestService {
 
     /// Hands an event, as the runtime would, to the function `any`.
     pub async fn invoke_any(&self, event: &Event) -> Reply {
-        read(gateway_event::invoke(event, "invocation-1", |request| any::handle(&self.app, request)).await)
+        read(gateway_event::invoke(event, "invocation-1", None, |request| any::handle(&self.app, request)).await)
     }
 
     /// The table, past the service and its proxy.
