@@ -11,8 +11,7 @@ use two_factor::config::settings::{ALL, Place, Setting};
 use two_factor_tests::template::{Template, members, text_of};
 
 /// What the template gives the functions no variable for, on purpose, besides what is in the secret.
-const NOT_IN_TEMPLATE: [(&str, &str); 8] = [
-    ("TOKEN_SECRET_ID", "the token secret is a key of the stack's one secret"),
+const NOT_IN_TEMPLATE: [(&str, &str); 7] = [
     ("EXTRA_CA_FILE", "a function has no file of its own"),
     ("TWILIO_BASE_URL", "for tests"),
     ("VONAGE_BASE_URL", "for tests"),
