@@ -105,7 +105,7 @@ smoke-watch: $(TOOLS) ## Enroll through `make watch`, with curl
 	tests/watch.sh
 
 bench-cold: build ## Measure cold starts of the release binaries, everything around them behind TLS (STARTS=20)
-	cargo run --quiet --package two-factor-tests --bin bench_cold -- $(BOOTSTRAPS)
+	cargo run --quiet --package two-factor-bench -- $(BOOTSTRAPS)
 
 estimate: ## Print what text messages cost in a month (USERS=1000 SMS=2 MIX=US=70,GB=30 PROVIDER=twilio)
 	@cargo run --quiet --package two-factor-local --bin estimate -- '$(USERS)' '$(SMS)' '$(MIX)' '$(PROVIDER)'

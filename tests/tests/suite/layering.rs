@@ -43,7 +43,7 @@ fn a_function_is_a_thin_shell_over_app_and_api() {
             }
         }
         let manifest = read(&root().join("functions").join(function).join("Cargo.toml"));
-        for package in ["two-factor-local", "two-factor-operator", "two-factor-tests"] {
+        for package in ["two-factor-local", "two-factor-operator", "two-factor-tests", "two-factor-bench"] {
             assert!(!manifest.contains(package), "{function} must not depend on {package}");
         }
     }
@@ -83,7 +83,7 @@ fn there_is_one_clock_and_one_generator() {
 
 #[test]
 fn every_source_says_what_it_is_for_in_its_first_line() {
-    for file in ["shared", "functions", "local", "operator", "tests"].into_iter().flat_map(rust_files) {
+    for file in ["shared", "functions", "local", "operator", "tests", "bench"].into_iter().flat_map(rust_files) {
         assert!(read(&file).starts_with("//! "), "{}", file.display());
     }
 }
