@@ -11,8 +11,11 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 use two_factor::{
-    adapters::system::SystemClock,
-    config::{Config, ConfigError, Vars},
+    adapters::{
+        development_token::{MintError, TOKEN_LIFE, TokenMint},
+        system::SystemClock,
+    },
+    config::{Config, ConfigError, Vars, dotenv::process_environment},
     domain::Timestamp,
     ports::Clock as _,
 };
@@ -20,7 +23,6 @@ use two_factor_local::{
     settings::Settings,
     sms_inbox::ReceivedMessage,
     stack::{Stack, StackError, start_database},
-    token::{MintError, TOKEN_LIFE, TokenMint},
     welcome,
 };
 
@@ -60,8 +62,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<ExitCode, Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let settings = Settings::read(environment, Path::new(".env"))?;
+    let settings = Settings::read(process_environment(), Path::new(".env"))?;
     match *arguments {
         [] | ["serve"] => serve(settings).await,
         ["database"] => database(settings, &[]).await,

@@ -2,11 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
     path::{Path, PathBuf},
 };
 
-use two_factor::config::{ConfigError, Vars};
+use two_factor::config::{ConfigError, Vars, dotenv::with_dotenv};
 
 /// What the local stack is started with.
 #[derive(Clone)]
@@ -29,8 +28,7 @@ impl Settings {
     /// # Errors
     /// When the file cannot be read, or a variable of the local stack is wrong.
     pub fn read(environment: impl IntoIterator<Item = (String, String)>, dotenv: &Path) -> Result<Self, ConfigError> {
-        let mut variables = read_dotenv(dotenv)?;
-        variables.extend(environment);
+        let mut variables = with_dotenv(environment, dotenv)?;
         // The service's defaults, said aloud so that the database and whatever program is started beside it agree.
         for (name, default) in [("APP_ENV", "development"), ("TABLE_NAME", "sms-2fa")] {
             set_default(&mut variables, name, default);
@@ -74,29 +72,4 @@ fn set_default(variables: &mut BTreeMap<String, String>, name: &str, value: &str
 
 fn port(vars: &Vars, name: &str) -> Result<Option<u16>, ConfigError> {
     vars.parse(name).map_err(|_| ConfigError::new(name, "must be a port number, 0 to 65535"))
-}
-
-/// The variables of the file; none if there is no such file.
-///
-/// # Errors
-/// When it cannot be read. The error names the line and does not repeat it: it may hold a secret.
-pub fn read_dotenv(file: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
-    let name = file.display().to_string();
-    let contents = match fs::read_to_string(file) {
-        Ok(contents) => contents,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => return Err(ConfigError::new(&name, format_args!("cannot be read: {error}"))),
-    };
-    dotenvy::from_read_iter(contents.as_bytes()).collect::<Result<_, _>>().map_err(|error| {
-        let at = match &error {
-            dotenvy::Error::LineParse(bad, _) => contents.lines().position(|line| line.contains(bad.trim())),
-            _ => None,
-        };
-        match at {
-            Some(index) => {
-                ConfigError::new(&name, format_args!("line {} is not NAME=value; quote a value with spaces", index + 1))
-            }
-            None => ConfigError::new(&name, "is not a list of NAME=value lines"),
-        }
-    })
 }

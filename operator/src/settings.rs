@@ -6,12 +6,11 @@ use rand::RngExt as _;
 use serde_json::Value;
 use tokio::process::Command;
 use two_factor::{
-    config::{ConfigError, Vars},
+    config::{ConfigError, Vars, dotenv::with_dotenv},
     domain::UserId,
     ports::{Origin, Random},
     use_cases::Caller,
 };
-use two_factor_local::settings::read_dotenv;
 
 use crate::output::printable;
 
@@ -41,8 +40,7 @@ impl Settings {
         if let Some(file) = file.filter(|file| !file.exists()) {
             return Err(ConfigError::new(&file.display().to_string(), "there is no such file"));
         }
-        let mut variables = read_dotenv(file.unwrap_or(Path::new(".env")))?;
-        variables.extend(environment);
+        let mut variables = with_dotenv(environment, file.unwrap_or(Path::new(".env")))?;
         let app_env = if is_set(&variables, "SECRET_ID") { "production" } else { "development" };
         set_default(&mut variables, "APP_ENV", app_env);
         let no_credentials = find_credentials(&mut variables).await.err();

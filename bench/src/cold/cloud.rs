@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use two_factor::{
     adapters::{
+        development_token::TokenMint,
         dynamodb::{client, table::ensure_table},
         system::SystemClock,
     },
@@ -23,7 +24,6 @@ use two_factor::{
 use two_factor_local::{
     database::{EmbeddedDatabase, sdk_config},
     sms_inbox::SmsInbox,
-    token::TokenMint,
 };
 use two_factor_tests::tls_front::{Authority, TlsFront};
 

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod dotenv;
 mod limits;
 pub mod sms;
 pub mod vars;

@@ -48,7 +48,13 @@ fn a_function_is_a_thin_shell_over_app_and_api() {
         }
     }
     let shared = read(&root().join("shared/Cargo.toml"));
-    assert!(!shared.contains("two-factor-local"), "the shared logic must not depend on the local stack");
+    // Nor on an embedded database: whoever operates a deployment builds no SQLite.
+    let operator = read(&root().join("operator/Cargo.toml"));
+    for (package, manifest) in [("shared", &shared), ("operator", &operator)] {
+        for foreign in ["two-factor-local", "two-factor-tests", "dynoxide", "rusqlite"] {
+            assert!(!manifest.contains(foreign), "{package} must not depend on {foreign}");
+        }
+    }
     for package in ["shared", "local"] {
         let manifest = read(&root().join(package).join("Cargo.toml"));
         assert!(!manifest.contains("two-factor-operator"), "{package} must not depend on the operator's commands");

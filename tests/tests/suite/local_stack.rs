@@ -11,7 +11,7 @@ use std::{
 use reqwest::{Client, Method, Response, header::HeaderMap};
 use serde_json::{Value, json};
 use two_factor::{
-    adapters::{http::public_client, system::SystemClock},
+    adapters::{development_token::TokenMint, http::public_client, system::SystemClock},
     config::{Config, ConfigError, Vars},
     ports::Clock as _,
 };
@@ -19,7 +19,6 @@ use two_factor_local::{
     settings::Settings,
     sms_inbox::{Reply, SmsInbox},
     stack::Stack,
-    token::TokenMint,
     welcome,
 };
 
