@@ -21,7 +21,8 @@ ARCH ?= x86_64
 VENV := .venv
 TOOLS := $(VENV)/.installed
 CARGO_LAMBDA := cargo lambda
-LOCAL := cargo run --quiet --package two-factor-local --
+# In development, unless APP_ENV is set in the environment or in .env. Without the flag the default is production, as everywhere.
+LOCAL := cargo run --quiet --package two-factor-local -- --development
 # The functions that `cargo lambda` built last.
 BOOTSTRAPS := $(CURDIR)/target/lambda
 
@@ -34,7 +35,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Serve all three endpoints on an embedded DynamoDB (PORT=3000, DATA_DIR=…, SMS_INBOX=1)
-	cargo run --package two-factor-local -- serve
+	cargo run --package two-factor-local -- --development serve
 
 test: ## Run every test that needs nothing but Rust
 	cargo test --workspace

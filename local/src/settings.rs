@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use two_factor::config::{ConfigError, Vars, dotenv::with_dotenv};
+use two_factor::config::{ConfigError, Environment, Vars, dotenv::with_dotenv};
 
 /// What the local stack is started with.
 #[derive(Clone)]
@@ -23,15 +23,21 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings from these environment variables and, where they say nothing, from the file `dotenv`, if there is one.
+    /// Settings from these environment variables and, where they say nothing, from the file `dotenv`, if there is one. `default` is
+    /// the environment where neither sets `APP_ENV`.
     ///
     /// # Errors
     /// When the file cannot be read, or a variable of the local stack is wrong.
-    pub fn read(environment: impl IntoIterator<Item = (String, String)>, dotenv: &Path) -> Result<Self, ConfigError> {
+    pub fn read(
+        environment: impl IntoIterator<Item = (String, String)>,
+        dotenv: &Path,
+        default: Environment,
+    ) -> Result<Self, ConfigError> {
         let mut variables = with_dotenv(environment, dotenv)?;
-        // The service's defaults, said aloud so that the database and whatever program is started beside it agree.
-        for (name, default) in [("APP_ENV", "development"), ("TABLE_NAME", "sms-2fa")] {
-            set_default(&mut variables, name, default);
+        // The service's default, said aloud so that the database and whatever program is started beside it agree.
+        set_default(&mut variables, "TABLE_NAME", "sms-2fa");
+        if default == Environment::Development {
+            set_default(&mut variables, "APP_ENV", "development");
         }
         if !variables.contains_key("RUST_LOG") {
             // The embedded database warns of every refused condition; that is how races end, and the service speaks for itself.

@@ -77,7 +77,7 @@ impl Stack {
         let database = start_database(&mut settings).await?;
         let inbox = if settings.sms_inbox { Some(Arc::new(start_inbox(&mut settings, announce).await?)) } else { None };
         let vars = settings.vars();
-        let cors = vars.parse("APP_ENV")? == Some(Environment::Development);
+        let cors = Environment::of(&vars)? == Environment::Development;
         let app = Arc::new(App::start(vars).await?);
         let server = LocalServer::start(listener, app, Options { cors, inbox: inbox.clone() })
             .map_err(|error| StackError::Port { port, error })?;

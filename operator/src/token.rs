@@ -13,7 +13,7 @@ use crate::{Ending, Failure};
 
 /// Prints a token for `user`.
 pub(crate) fn run(vars: &Vars, user: &UserId, clock: &dyn Clock, out: &mut dyn Write) -> Result<Ending, Failure> {
-    if vars.parse("APP_ENV")? == Some(Environment::Production) {
+    if Environment::of(vars)? == Environment::Production {
         let reason = "tokens are made in development only, and this is production; ask whoever issues the users' tokens";
         return Err(Failure::Told(reason.to_owned()));
     }

@@ -123,7 +123,7 @@ pub(crate) async fn run(settings: &Settings, parts: &Parts, out: &mut dyn Write)
         (_, Err(_)) => report.skipped("table", "its name is wrong")?,
     }
 
-    let is_production = vars.parse("APP_ENV").ok().flatten() == Some(Environment::Production);
+    let is_production = Environment::of(&vars) == Ok(Environment::Production);
     match &config {
         Ok(config) => report.finding("tokens", &tokens::check(&config.auth, &http, &parts.clock).await)?,
         Err(_) => report.skipped("tokens", "the settings come first")?,

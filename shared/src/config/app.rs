@@ -34,11 +34,12 @@ impl FromStr for Environment {
 }
 
 impl Environment {
-    /// `APP_ENV`; where it is unset, production on Lambda and development elsewhere.
-    fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
-        let on_lambda = vars.get("AWS_LAMBDA_FUNCTION_NAME").is_some();
-        let default = if on_lambda { Self::Production } else { Self::Development };
-        Ok(vars.parse("APP_ENV")?.unwrap_or(default))
+    /// `APP_ENV`; production where it is unset, wherever that is (S22).
+    ///
+    /// # Errors
+    /// When it is neither `production` nor `development`.
+    pub fn of(vars: &Vars) -> Result<Self, ConfigError> {
+        Ok(vars.parse("APP_ENV")?.unwrap_or(Self::Production))
     }
 
     /// A secret that development has a value for and production does not: there it must be given, and must not be that value.
@@ -73,7 +74,7 @@ pub struct AppConfig {
 
 impl AppConfig {
     pub(super) fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
-        let environment = Environment::from_vars(vars)?;
+        let environment = Environment::of(vars)?;
         Ok(Self {
             environment,
             messages: messages(vars)?,

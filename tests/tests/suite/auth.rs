@@ -35,8 +35,8 @@ struct Fixture {
 
 impl Fixture {
     fn new(settings: &[(&str, &str)]) -> Self {
-        let secret = [("AUTH_JWT_SECRET", SECRET)];
-        let vars = Vars::new(secret.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let always = [("APP_ENV", "development"), ("AUTH_JWT_SECRET", SECRET)];
+        let vars = Vars::new(always.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let clock = ManualClock::new();
         let authenticator = Authenticator::new(&Config::from_vars(&vars).unwrap().auth, |_| NoKeys, clock.clone());
         Self { clock, authenticator, key: SigningKey::hmac(SECRET) }

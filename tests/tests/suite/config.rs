@@ -16,14 +16,18 @@ fn config(settings: &[(&str, &str)]) -> Result<Config, ConfigError> {
     Config::from_vars(&vars(settings))
 }
 
+fn development(settings: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    config(&[&[("APP_ENV", "development")], settings].concat())
+}
+
 /// What production needs at least, and these settings.
 fn production(settings: &[(&str, &str)]) -> Result<Config, ConfigError> {
     config(&[&[("APP_ENV", "production"), ("CODE_PEPPER", PEPPER), ("AUTH_JWT_SECRET", PEPPER)], settings].concat())
 }
 
 #[test]
-fn development_needs_no_setting_at_all() {
-    let config = config(&[]).unwrap();
+fn development_needs_no_other_setting() {
+    let config = development(&[]).unwrap();
     assert_eq!(config.app.environment, Environment::Development);
     assert_eq!(config.policy, Policy::default());
     assert_eq!(config.app.table_name, "sms-2fa");
@@ -34,27 +38,28 @@ fn development_needs_no_setting_at_all() {
 }
 
 #[test]
-fn the_environment_is_production_on_lambda_unless_it_says_otherwise_s22() {
+fn production_is_the_default_everywhere_s22() {
     for (settings, expected) in [
-        (&[("AWS_LAMBDA_FUNCTION_NAME", "setup")] as &[_], "CODE_PEPPER"),
-        (&[("AWS_LAMBDA_FUNCTION_NAME", "setup"), ("APP_ENV", "")], "CODE_PEPPER"),
+        (&[] as &[_], "CODE_PEPPER"),
+        (&[("APP_ENV", "")], "CODE_PEPPER"),
+        (&[("AWS_LAMBDA_FUNCTION_NAME", "setup")], "CODE_PEPPER"),
         (&[("APP_ENV", "production")], "CODE_PEPPER"),
         (&[("APP_ENV", "Production")], "APP_ENV"),
         (&[("APP_ENV", "staging")], "APP_ENV"),
     ] {
         assert_eq!(config(settings).unwrap_err().variable, expected, "{settings:?}");
     }
-    let local = config(&[("AWS_LAMBDA_FUNCTION_NAME", "_"), ("APP_ENV", "development")]).unwrap();
+    let local = development(&[("AWS_LAMBDA_FUNCTION_NAME", "_")]).unwrap();
     assert_eq!(local.app.environment, Environment::Development);
 }
 
 #[test]
 fn production_refuses_what_is_built_in_for_development_s22() {
-    let AuthMode::Hs256 { secret } = config(&[]).unwrap().auth.mode else { panic!("hs256") };
+    let AuthMode::Hs256 { secret } = development(&[]).unwrap().auth.mode else { panic!("hs256") };
     let secret = secret.expose_secret();
     assert_eq!(production(&[("AUTH_JWT_SECRET", secret)]).unwrap_err().variable, "AUTH_JWT_SECRET");
     assert_eq!(production(&[("CODE_PEPPER", "development-only-pepper-0123456789abcdef")]).unwrap_err().variable, "CODE_PEPPER");
-    assert!(config(&[("AUTH_JWT_SECRET", secret)]).is_ok(), "development takes it, given or not");
+    assert!(development(&[("AUTH_JWT_SECRET", secret)]).is_ok(), "development takes it, given or not");
 }
 
 #[test]
@@ -103,15 +108,15 @@ fn every_limit_has_its_range_and_the_message_names_the_variable() {
         ("DISABLE_AFTER_FAILURES", &["1", "100"], &["0", "101", "４２"]),
     ] {
         for value in good {
-            assert!(config(&[(name, value)]).is_ok(), "{name}={value}");
+            assert!(development(&[(name, value)]).is_ok(), "{name}={value}");
         }
         for value in bad {
-            let error = config(&[(name, value)]).unwrap_err();
+            let error = development(&[(name, value)]).unwrap_err();
             assert_eq!(error.variable, name, "{value}");
             assert!(error.to_string().starts_with(&format!("{name}: must be a number from ")), "{error}");
         }
     }
-    let policy = config(&[("CODE_TTL_SECONDS", "120"), ("SMS_MAX_PER_IP", "0")]).unwrap().policy;
+    let policy = development(&[("CODE_TTL_SECONDS", "120"), ("SMS_MAX_PER_IP", "0")]).unwrap().policy;
     assert_eq!((policy.code_ttl.as_secs(), policy.sms_max_per_ip), (120, 0));
 }
 
@@ -131,10 +136,10 @@ fn wrong_settings_are_named() {
         ("AUTH_MODE", "none", "no mode"),
         ("AUTH_JWT_SECRET", "0123456789abcdef0123456789abcde", "31 bytes"),
     ] {
-        assert_eq!(config(&[(name, value)]).unwrap_err().variable, name, "{reason}");
+        assert_eq!(development(&[(name, value)]).unwrap_err().variable, name, "{reason}");
     }
     for list in ["*", " * ", "us, ca", "DE"] {
-        assert!(config(&[("ALLOWED_COUNTRIES", list)]).is_ok(), "{list}");
+        assert!(development(&[("ALLOWED_COUNTRIES", list)]).is_ok(), "{list}");
     }
 }
 
@@ -154,7 +159,7 @@ fn keys_come_over_https_or_from_this_machine() {
         ("issuer.example/keys", false),
         ("", false),
     ] {
-        let result = config(&[("AUTH_MODE", "jwks"), ("AUTH_JWKS_URL", url)]);
+        let result = development(&[("AUTH_MODE", "jwks"), ("AUTH_JWKS_URL", url)]);
         assert_eq!(result.is_ok(), accepted, "{url}");
         if let Err(error) = result {
             assert_eq!(error.variable, "AUTH_JWKS_URL", "{url}");

@@ -22,7 +22,11 @@ struct Fixture {
 impl Fixture {
     async fn new(document: ResponseTemplate) -> Self {
         let server = MockServer::start().await;
-        let settings = [("AUTH_MODE", "jwks".to_owned()), ("AUTH_JWKS_URL", format!("{}/keys.json", server.uri()))];
+        let settings = [
+            ("APP_ENV", "development".to_owned()),
+            ("AUTH_MODE", "jwks".to_owned()),
+            ("AUTH_JWKS_URL", format!("{}/keys.json", server.uri())),
+        ];
         let vars = Vars::new(settings.map(|(name, value)| (name.to_owned(), value)));
         let clock = ManualClock::new();
         let http = two_factor::adapters::http::public_client(&vars).unwrap();
