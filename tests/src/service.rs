@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use two_factor::{
     adapters::{
+        development_token::TokenMint,
         dynamodb::{client, table::ensure_table},
         http::public_client,
         system::SystemRandom,
@@ -31,7 +32,6 @@ use two_factor_local::{
     database::{EmbeddedDatabase, sdk_config},
     server::{LocalServer, Options, invoke_function},
     sms_inbox::{ReceivedMessage, SmsInbox},
-    token::TokenMint,
 };
 
 use crate::{clock::ManualClock, dynamodb_proxy::Proxy};

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod dotenv;
 pub mod environment;
 mod limits;
 mod reader;

@@ -117,7 +117,7 @@ impl Vars {
 
     /// Settings from the process's environment; a variable that is not UTF-8 counts as unset.
     pub fn from_process() -> Self {
-        Self::new(std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))))
+        Self::new(super::dotenv::process_environment())
     }
 
     /// The same environment with these keys of the JSON secret behind it.

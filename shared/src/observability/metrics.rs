@@ -1,19 +1,17 @@
 //! Metrics: what each request did, in CloudWatch's embedded metric format, as lines on standard output. No call, no agent, no wait.
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 //!
 //! Dimensions are names out of short lists: functions, providers, countries, outcomes, limits. A user, a number or an
 //! address has no place here.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
-    slice,
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
-use metrique_writer_core::{
-    Entry, EntryWriter, MetricFlags, Observation, Unit, Value, ValueWriter, format::Format, unit::NegativeScale,
-};
-use metrique_writer_format_emf::Emf;
+use serde_json::{Value, json};
 
 use crate::{
     config::{Vars, settings::METRICS_NAMESPACE},
@@ -186,32 +184,23 @@ impl<W: Write> Lines<'_, W> {
         if metrics.is_empty() {
             return Ok(());
         }
-        let names = dimensions.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let mut sets = vec![names];
+        let mut sets: Vec<Vec<&str>> = vec![dimensions.iter().map(|(name, _)| *name).collect()];
         if total == Total::With {
             sets.push(Vec::new());
         }
-        let line = Line { at: SystemTime::UNIX_EPOCH + Duration::from_millis(self.at.as_millis()), dimensions, metrics };
-        let mut format = Emf::builder(self.namespace.to_owned(), sets).build();
-        format.format(&line, self.output).map_err(io::Error::other)
-    }
-}
-
-struct Line<'a> {
-    at: SystemTime,
-    dimensions: &'a [(&'static str, &'a str)],
-    metrics: &'a [(&'static str, Measure)],
-}
-
-impl Entry for Line<'_> {
-    fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
-        writer.timestamp(self.at);
-        for (name, value) in self.dimensions {
-            writer.value(*name, *value);
-        }
-        for (name, measure) in self.metrics {
-            writer.value(*name, measure);
-        }
+        let metadata = json!({
+            "Timestamp": self.at.as_millis(),
+            "CloudWatchMetrics": [{
+                "Namespace": self.namespace,
+                "Dimensions": sets,
+                "Metrics": metrics.iter().map(|(name, measure)| json!({"Name": name, "Unit": measure.unit()})).collect::<Vec<_>>(),
+            }],
+        });
+        let dimensions = dimensions.iter().map(|(name, value)| (*name, Value::from(*value)));
+        let metrics = metrics.iter().map(|(name, measure)| (*name, measure.value()));
+        let line: BTreeMap<_, _> = [("_aws", metadata)].into_iter().chain(dimensions).chain(metrics).collect();
+        serde_json::to_writer(&mut *self.output, &line)?;
+        self.output.write_all(b"\n")
     }
 }
 
@@ -230,17 +219,22 @@ impl Measure {
     fn count(count: impl TryInto<u64>) -> Self {
         Self::Count(count.try_into().unwrap_or(u64::MAX))
     }
-}
 
-impl Value for Measure {
-    fn write(&self, writer: impl ValueWriter) {
-        let (observation, unit) = match *self {
-            Self::Count(count) => (Observation::Unsigned(count), Unit::Count),
-            Self::Balance(balance) => (Observation::Floating(balance.into()), Unit::Count),
-            Self::Time(time) => (Observation::Floating(time.as_secs_f64() * 1000.0), Unit::Second(NegativeScale::Milli)),
-            Self::Amount(amount) => (Observation::Unsigned(amount), Unit::None),
-        };
-        writer.metric(slice::from_ref(&observation).iter().copied(), unit, [], MetricFlags::empty());
+    /// One of CloudWatch's units.
+    const fn unit(self) -> &'static str {
+        match self {
+            Self::Count(_) | Self::Balance(_) => "Count",
+            Self::Time(_) => "Milliseconds",
+            Self::Amount(_) => "None",
+        }
+    }
+
+    fn value(self) -> Value {
+        match self {
+            Self::Count(number) | Self::Amount(number) => number.into(),
+            Self::Balance(change) => change.into(),
+            Self::Time(time) => (time.as_secs_f64() * 1000.0).into(),
+        }
     }
 }
 
@@ -292,7 +286,6 @@ mod tests {
 
     #[test]
     fn a_line_is_the_embedded_metric_format() {
-        // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
         let metrics = metrics();
         let stats =
             RequestStats { store_calls: 2, conflicts: 1, store_time: Duration::from_millis(4), ..RequestStats::default() };
@@ -313,10 +306,10 @@ mod tests {
                 }],
             },
             "Function": "send-sms",
-            "RequestDuration": 12,
+            "RequestDuration": 12.0,
             "StoreCalls": 2,
             "StoreConflicts": 1,
-            "StoreDuration": 4,
+            "StoreDuration": 4.0,
             "ColdStart": 1,
         });
         assert_eq!(lines(&metrics, &stats), [expected]);

@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use two_factor::config::Environment;
 use two_factor_local::{settings::Settings, stack::start_database};
 use two_factor_tests::rie::RuntimeEmulator;
 
@@ -21,7 +22,7 @@ async fn every_event_gets_its_answer_from_the_release_binaries() {
         eprintln!("skipped: needs RIE and BOOTSTRAPS, see `make test-emulators`");
         return;
     };
-    let mut settings = Settings::read([], Path::new("no file")).unwrap();
+    let mut settings = Settings::read([], Path::new("no file"), Environment::Development).unwrap();
     let database = start_database(&mut settings).await.unwrap().unwrap();
     let endpoint = database.endpoint();
     let parameters = events_file("env")["Parameters"].clone();

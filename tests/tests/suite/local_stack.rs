@@ -11,31 +11,49 @@ use std::{
 use reqwest::{Client, Method, Response, header::HeaderMap};
 use serde_json::{Value, json};
 use two_factor::{
-    adapters::{http::public_client, system::SystemClock},
-    config::{Config, ConfigError, Vars},
+    adapters::{development_token::TokenMint, http::public_client, system::SystemClock},
+    config::{Config, ConfigError, Environment, Vars},
     ports::Clock as _,
 };
 use two_factor_local::{
     settings::Settings,
     sms_inbox::{Reply, SmsInbox},
     stack::Stack,
-    token::TokenMint,
     welcome,
 };
 
 #[test]
 fn the_environment_wins_over_the_env_file() {
     let file = env_file("wins", "PORT=4000\nAPP_NAME='Acme Bank' # a comment\n");
-    let settings = Settings::read([("PORT".to_owned(), "5000".to_owned())], &file).unwrap();
+    let settings = Settings::read([("PORT".to_owned(), "5000".to_owned())], &file, Environment::Production).unwrap();
     assert_eq!(settings.port, 5000);
     assert_eq!(settings.vars().get("APP_NAME"), Some("Acme Bank"));
-    assert_eq!(settings.vars().get("APP_ENV"), Some("development"), "that is the default off Lambda");
+}
+
+#[test]
+fn app_env_of_environment_or_file_wins_over_the_recipe_and_production_is_the_default_s22() {
+    use Environment::{Development, Production};
+    let (silent, production) = (env_file("silent", ""), env_file("production", "APP_ENV=production\n"));
+    for (environment, file, default, expected) in [
+        (None, &silent, Production, Production),
+        (None, &silent, Development, Development),
+        (None, &production, Development, Production),
+        (Some("production"), &silent, Development, Production),
+        (Some("development"), &silent, Production, Development),
+        (Some("development"), &production, Production, Development),
+        (Some(""), &production, Development, Development),
+        (Some(""), &silent, Production, Production),
+    ] {
+        let variables = environment.map(|value| ("APP_ENV".to_owned(), value.to_owned()));
+        let settings = Settings::read(variables, file, default).unwrap();
+        assert_eq!(Environment::of(&settings.vars()), Ok(expected), "{environment:?}, {}, {default:?}", file.display());
+    }
 }
 
 #[test]
 fn a_malformed_line_of_the_env_file_is_named_and_not_repeated() {
     let file = env_file("malformed", "PORT=4000\nAUTH_JWT_SECRET = two words\n");
-    let ConfigError { variable, problem } = Settings::read([], &file).err().unwrap();
+    let ConfigError { variable, problem } = Settings::read([], &file, Environment::Production).err().unwrap();
     assert_eq!(Path::new(&variable).extension().unwrap(), "env", "{variable}");
     assert!(problem.contains("line 2"), "{problem}");
     assert!(!problem.contains("words"), "a secret may be in it: {problem}");
@@ -197,7 +215,7 @@ impl Running {
 fn settings(variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
     let variables: BTreeMap<String, String> =
         [("PORT", "0")].iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Settings::read(variables, Path::new("no such file"))
+    Settings::read(variables, Path::new("no such file"), Environment::Development)
 }
 
 async fn start(variables: &[(&str, &str)]) -> Running {

@@ -39,6 +39,7 @@ use wiremock::{
 
 const ACCOUNT: &str = "/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef";
 const TABLE: &str = "sms-2fa";
+const DEVELOPMENT: [(&str, &str); 1] = [("APP_ENV", "development")];
 
 /// What a call of the program leaves behind.
 #[derive(Debug)]
@@ -643,7 +644,7 @@ async fn a_test_message_says_what_it_is_and_who_took_it() {
     }
     assert_eq!(practice.service.inbox.received().len(), 3, "nothing was sent to them");
     let endpoint = practice.service.storage.endpoint();
-    let none = doctor(&[("AWS_ENDPOINT_URL_DYNAMODB", &endpoint)], &["send-test", HOME]).await;
+    let none = doctor(&[DEVELOPMENT[0], ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint)], &["send-test", HOME]).await;
     assert!(none.ending == Ending::Problem && none.err.contains("no SMS provider is configured"), "{}", none.err);
 }
 
@@ -672,13 +673,13 @@ async fn a_test_message_goes_through_the_providers_in_their_order() {
 
 #[tokio::test]
 async fn a_token_is_made_in_development_only_s22() {
-    for production in [&[("APP_ENV", "production")][..], &[("SECRET_ID", "two-factor/secret")]] {
+    for production in [&[][..], &[("APP_ENV", "production")], &[("APP_ENV", "")], &[("SECRET_ID", "two-factor/secret")]] {
         let refused = doctor(production, &["token", "--sub", "alice"]).await;
         assert_eq!((refused.ending, refused.out.as_str()), (Ending::Problem, ""));
         assert!(refused.err.contains("in development only"), "{}", refused.err);
     }
     let service = TestService::development(&[]).await;
-    let token = doctor_at(service.clock.clone(), &[], &["token", "--sub", "alice"]).await;
+    let token = doctor_at(service.clock.clone(), &DEVELOPMENT, &["token", "--sub", "alice"]).await;
     assert_eq!(token.ending, Ending::Success, "{}", token.err);
     let request = service.request(reqwest::Method::GET, &service.url("setup")).bearer_auth(token.out.trim());
     service.send(request).await.expect(200);
@@ -741,7 +742,9 @@ esac"#;
 async fn the_local_database_needs_no_credentials_and_settings_come_from_a_file_too() {
     let deployment = Deployment::sound().await;
     let file = std::env::temp_dir().join(format!("two-factor-doctor-{}.env", std::process::id()));
-    fs::write(&file, format!("AWS_ENDPOINT_URL_DYNAMODB={}\nTABLE_NAME=elsewhere\n", deployment.database.endpoint())).unwrap();
+    let text =
+        format!("APP_ENV=development\nAWS_ENDPOINT_URL_DYNAMODB={}\nTABLE_NAME=elsewhere\n", deployment.database.endpoint());
+    fs::write(&file, text).unwrap();
     let named = ["--env-file", file.to_str().unwrap(), "check"];
     let outcome = doctor(&[("TABLE_NAME", TABLE)], &named).await;
     assert_eq!(outcome.ending, Ending::Success, "{}{}", outcome.out, outcome.err);

@@ -1,6 +1,6 @@
 //! The Lambda runtime API, as far as one function's process needs it, with the moments at which things happened.
 //!
-//! Unlike the runtime interface emulator ([`crate::rie`]) it adds nothing of its own to what is measured.
+//! Unlike the runtime interface emulator (`two_factor_tests::rie`) it adds nothing of its own to what is measured.
 
 use std::{
     io,
@@ -28,7 +28,7 @@ use tokio::{
 
 /// What the process did, or was given.
 #[derive(Debug)]
-pub enum Moment {
+pub(crate) enum Moment {
     /// It asks for an invocation: it has started, or it is done with the last one.
     Polled(Instant),
     /// An invocation is handed to it.
@@ -41,7 +41,7 @@ pub enum Moment {
 
 /// The runtime API of one process. It stops when it is dropped.
 #[derive(Debug)]
-pub struct RuntimeApi {
+pub(crate) struct RuntimeApi {
     address: SocketAddr,
     events: mpsc::UnboundedSender<Value>,
     moments: mpsc::UnboundedReceiver<Moment>,
@@ -59,7 +59,7 @@ impl RuntimeApi {
     ///
     /// # Errors
     /// When there is none.
-    pub async fn start() -> io::Result<Self> {
+    pub(crate) async fn start() -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let (events, waiting) = mpsc::unbounded_channel();
@@ -82,18 +82,18 @@ impl RuntimeApi {
     }
 
     /// What `AWS_LAMBDA_RUNTIME_API` wants.
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         self.address.to_string()
     }
 
     /// Lines up an event for the process.
-    pub fn push(&self, event: Value) {
+    pub(crate) fn push(&self, event: Value) {
         // The other end is kept by the server, which lives as long as this does.
         let _ = self.events.send(event);
     }
 
     /// The next thing that happens; `None` when nothing can happen any more.
-    pub async fn moment(&mut self) -> Option<Moment> {
+    pub(crate) async fn moment(&mut self) -> Option<Moment> {
         self.moments.recv().await
     }
 }

@@ -1,11 +1,13 @@
-//! Development tokens: what a caller's identity provider would issue, signed with the secret that the service checks with.
+//! Development tokens: what a caller's identity provider would issue, signed with the secret that the service checks with. For the
+//! programs of a developer and an operator; no function makes tokens.
 
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
-use two_factor::{
+
+use crate::{
     config::{AuthConfig, AuthMode},
     domain::Timestamp,
 };
