@@ -520,6 +520,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "it is one table")]
     fn every_problem_has_the_status_code_extras_and_headers_of_the_contract() {
         let unknown = |error| Problem::from_auth(error, Environment::Production);
         let challenge = |challenge: &str| json!({"www-authenticate": challenge});

@@ -193,8 +193,8 @@ async fn a_replacement_that_brings_a_backup_code_counts_in_a_window_of_its_own_s
     }
     limited(&alice.send_sms_for("change").await, "user", 3600, "q=5;w=3600");
     let mut code = String::new();
-    for number in 0..5 {
-        let sent = alice.replace(&other(number), &backup_codes[number]).await.expect(200);
+    for (number, backup_code) in backup_codes.iter().enumerate().take(5) {
+        let sent = alice.replace(&other(number), backup_code).await.expect(200);
         assert_eq!(
             (&sent.body["sends_remaining"], &sent.body["resend_in"]),
             (&json!(0), &json!(3600)),

@@ -49,7 +49,7 @@ fn digest(parts: &[&[u8]]) -> String {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part);
     }
-    context.sign().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    context.sign().as_ref().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 /// The digest of a backup code.

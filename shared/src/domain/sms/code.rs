@@ -44,7 +44,7 @@ impl fmt::Debug for Code {
 }
 
 /// What a caller hands in to prove that the factor is theirs. It has the right shape; whether it is right is for
-/// [`decide`](super::decide()) to judge.
+/// [`decide`](crate::domain::decide()) to judge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// Six digits.
