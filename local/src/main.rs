@@ -15,7 +15,7 @@ use two_factor::{
         development_token::{MintError, TOKEN_LIFE, TokenMint},
         system::SystemClock,
     },
-    config::{Config, ConfigError, ConfigErrors, Environment, Vars, dotenv::process_environment},
+    config::{Config, ConfigError, ConfigErrors, Environment, Vars, vars::process_environment},
     domain::Timestamp,
     ports::Clock as _,
 };

@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitCode};
 
-use two_factor::{app::Parts, config::dotenv::process_environment};
+use two_factor::{app::Parts, config::vars::process_environment};
 use two_factor_operator::{Invocation, run};
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,16 +1,11 @@
-//! What surrounds a program: the process's environment and, for the programs of a developer and an operator, a file `.env`.
+//! The file `.env`, for the programs of a developer and an operator. The functions never read a file.
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
 use super::vars::ConfigError;
 
-/// The variables of this process. One whose name or value is not UTF-8 counts as unset.
-pub fn process_environment() -> BTreeMap<String, String> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
-}
-
 /// These variables and, where they say nothing, those of the file `.env` at `file`, if there is one. A variable that is set to
-/// nothing says so: it hides what the file has. The functions never read a file.
+/// nothing says so: it hides what the file has.
 ///
 /// # Errors
 /// When the file cannot be read. The error names the line and does not repeat it: it may hold a secret.

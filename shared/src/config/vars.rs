@@ -102,6 +102,11 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
+/// The variables of this process. One whose name or value is not UTF-8 counts as unset.
+pub fn process_environment() -> BTreeMap<String, String> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
 /// The settings, by name. An environment variable wins over a key of the secret.
 #[derive(Clone, Default)]
 pub struct Vars {
@@ -117,7 +122,7 @@ impl Vars {
 
     /// Settings from the process's environment; a variable that is not UTF-8 counts as unset.
     pub fn from_process() -> Self {
-        Self::new(super::dotenv::process_environment())
+        Self::new(process_environment())
     }
 
     /// The same environment with these keys of the JSON secret behind it.
