@@ -87,8 +87,10 @@ def live(client, slash):
     assert client.call("GET", setup, 200)["enabled"] is True
 
     client.call("POST", send_sms, 200, {})
+    assert client.call("POST", verify, 200, client.code(HOME))["purpose"] == "sign_in"
     replacement = {"method": "sms", "phone_number": WORK}
     client.call("POST", setup, 403, replacement)
+    client.call("POST", send_sms, 200, {"purpose": "change"})
     client.call("POST", setup, 200, {**replacement, **client.code(HOME)})
     replaced = client.call("POST", verify, 200, client.code(WORK))
     assert replaced["phone_number_masked"] == "+44****3456"

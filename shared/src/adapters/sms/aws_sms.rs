@@ -15,7 +15,11 @@ use aws_sdk_pinpointsmsvoicev2::{
     },
 };
 
-use super::{BoxFuture, SmsGateway, aws, rest::message_id};
+use super::{
+    aws,
+    gateway::{BoxFuture, SmsGateway},
+    rest::message_id,
+};
 use crate::{
     config::sms::AwsSmsConfig,
     domain::{FailureClass, Provider, TextMessage, message::delivery::Failure},

@@ -6,8 +6,9 @@ use std::{
 };
 
 use super::{
-    CredentialSource, SmsGateway, Transports,
+    gateway::{BoxFuture, SmsGateway},
     health::{Avoided, Health},
+    transports::Transports,
 };
 use crate::{
     adapters::http::TOTAL_TIMEOUT,
@@ -22,6 +23,12 @@ use crate::{
     },
     ports::{Channel, Clock, Deadline, SmsSender},
 };
+
+/// Where fresh credentials come from when a provider no longer takes those in use.
+pub trait CredentialSource: Send + Sync {
+    /// Reads the configuration anew. `None` if it cannot be read, or was read so recently that it is not asked for again.
+    fn reload(&self) -> BoxFuture<'_, Option<SmsConfig>>;
+}
 
 /// How a [`Failover`] behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

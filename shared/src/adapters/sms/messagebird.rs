@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    BoxFuture, SmsGateway,
+    gateway::{BoxFuture, SmsGateway},
     rest::{Answer, digits, exchange, message_id},
 };
 use crate::{

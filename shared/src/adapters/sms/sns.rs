@@ -13,7 +13,11 @@ use aws_sdk_sns::{
     types::MessageAttributeValue,
 };
 
-use super::{BoxFuture, SmsGateway, aws, rest::message_id};
+use super::{
+    aws,
+    gateway::{BoxFuture, SmsGateway},
+    rest::message_id,
+};
 use crate::{
     config::sms::SnsConfig,
     domain::{FailureClass, Provider, TextMessage, message::delivery::Failure},

@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 
 use super::{
-    BoxFuture, SmsGateway,
+    gateway::{BoxFuture, SmsGateway},
     rest::{Answer, exchange, message_id},
 };
 use crate::{
