@@ -92,7 +92,7 @@ def live(client, slash):
     client.call("POST", setup, 403, replacement)
     client.call("POST", send_sms, 200, {"purpose": "change"})
     client.call("POST", setup, 200, {**replacement, **client.code(HOME)})
-    replaced = client.call("POST", verify, 200, client.code(WORK))
+    replaced = client.call("POST", verify, 200, {"purpose": "replace", **client.code(WORK)})
     assert replaced["phone_number_masked"] == "+44****3456"
     assert client.messages()[-1][0] == HOME, "the old number is told that it was replaced"
 
