@@ -74,9 +74,11 @@ where
 }
 
 /// The time until the answer must have left, of an invocation that ends at `deadline` (milliseconds since the Unix epoch); `None`
-/// for 0, which says that there is no deadline.
+/// for one that had passed before the invocation came. Lambda never sends such a one, but emulators do: that of cargo lambda says
+/// 600000 to every invocation.
 fn time_to_answer(deadline: u64, now: Timestamp) -> Option<Duration> {
-    (deadline > 0).then(|| Timestamp::from_millis(deadline).since(now).saturating_sub(MARGIN))
+    let deadline = Timestamp::from_millis(deadline);
+    (deadline > now).then(|| deadline.since(now).saturating_sub(MARGIN))
 }
 
 /// Serves one invocation: `invocation_id` names the request where the gateway gives it no name.
@@ -257,7 +259,7 @@ mod tests {
     #[test]
     fn an_answer_leaves_a_second_before_the_invocation_ends_s25() {
         let now = Timestamp::from_millis(1_000_000);
-        for (deadline, left) in [(1_028_000, Some(27_000)), (1_000_500, Some(0)), (900_000, Some(0)), (0, None)] {
+        for (deadline, left) in [(1_028_000, Some(27_000)), (1_000_500, Some(0)), (600_000, None), (0, None)] {
             assert_eq!(time_to_answer(deadline, now), left.map(Duration::from_millis), "{deadline}");
         }
     }
