@@ -10,7 +10,7 @@ use two_factor::{
     app::App,
 };
 
-/// Answers one request as the function does whose path it is, or with 404 if it is nobody's.
+/// Answers one request as the function of its path does; a path without a function gets 404.
 ///
 /// OPTIONS is answered here, with the methods of the path: a gateway that lets web pages call hands their preflight requests to a
 /// route for all methods, adds the CORS headers to the answer, and a browser goes on only after a success.

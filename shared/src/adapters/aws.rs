@@ -157,7 +157,7 @@ impl Aws {
 
     /// What to make the clients from that send text messages. They try once: a second try could be a second message (S12). The SDK
     /// sets them no time limits, for it does not tell a connection that did not come about from an answer that did not come:
-    /// connecting is limited by the HTTP client, the whole by whoever sends. They have connections of their own, which are kept
+    /// connecting is limited by the HTTP client, the whole by the sender. They have connections of their own, which are kept
     /// only for as long as a send may use them again.
     pub const fn sending(&self) -> &SdkConfig {
         &self.sending
@@ -251,7 +251,7 @@ pub fn never_connected(failure: &DispatchFailure) -> bool {
     source.and_then(|source| source.downcast_ref()).is_some_and(reqwest::Error::is_connect)
 }
 
-/// Tells the SDK what may be tried again: what happened on the way, not what was wrong with the request.
+/// Tells the SDK what may be tried again: failures on the way, not faults of the request.
 fn connector_error(error: reqwest::Error) -> ConnectorError {
     if error.is_builder() {
         ConnectorError::user(error.into())

@@ -161,7 +161,7 @@ impl Known {
     }
 }
 
-/// Why there are no keys.
+/// Why the keys could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The URL cannot be reached, or answers with an error.

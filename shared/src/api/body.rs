@@ -138,7 +138,7 @@ impl DisableBody {
     }
 }
 
-/// The fields of a body, and what was found wrong with them so far, so that one answer names all of it.
+/// The fields of a body, and the errors found in them so far, so that one answer names all of them.
 struct Fields<'a> {
     object: Object<'a>,
     errors: Vec<FieldError>,

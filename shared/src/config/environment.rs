@@ -62,7 +62,7 @@ pub(super) enum OwnSecrets {
 }
 
 impl OwnSecrets {
-    /// Development runs on built-in secrets only where nobody else can call it. A deployed function can be called.
+    /// Development runs on built-in secrets only where it is called from its own machine alone. A deployed function is called by others.
     /// Where it is not known whether this is production, nothing is said of what production wants.
     pub(super) fn of(environment: Option<Environment>, reader: &Reader<'_>) -> Self {
         match environment {

@@ -1,4 +1,4 @@
-//! The one table of settings: name, default, range, meaning. Whoever reads a setting reads it through its row.
+//! The one table of settings: name, default, range, meaning. Every setting is read through its row.
 //!
 //! The tables of the documentation and the parameters of `template.yaml` are compared with it by a test.
 
@@ -107,7 +107,7 @@ settings! {
 
     // Limits.
     CODE_TTL_SECONDS = number("CODE_TTL_SECONDS", "300", 30..=600, "the life of a code (NIST SP 800-63B-4, 3.1.3.2: 10 minutes)");
-    CODE_MAX_ATTEMPTS = number("CODE_MAX_ATTEMPTS", "5", 1..=10, "wrong guesses that a code survives");
+    CODE_MAX_ATTEMPTS = number("CODE_MAX_ATTEMPTS", "5", 1..=10, "failed attempts that a code survives");
     PENDING_TTL_SECONDS = number("PENDING_TTL_SECONDS", "3600", 60..=86_400, "the life of what was never verified");
     SMS_MAX_PER_WINDOW = number("SMS_MAX_PER_WINDOW", "5", 3..=100, "sends in a rolling window");
     SMS_WINDOW_SECONDS = number("SMS_WINDOW_SECONDS", "3600", 60..=86_400, "the length of that window");

@@ -61,7 +61,7 @@ pub struct LiveCode {
     pub purpose: Purpose,
     /// How much longer it lives.
     pub expires_in: Duration,
-    /// Wrong guesses left.
+    /// Attempts left.
     pub attempts_remaining: u32,
 }
 

@@ -6,7 +6,7 @@ use aws_lc_rs::{constant_time, hmac};
 
 /// The key of every digest. It lives in the environment or in Secrets Manager, never in the table.
 ///
-/// While the key is being rotated, what was stored under the previous one is recognized too.
+/// While the key is being rotated, digests made under the previous one are recognized too.
 #[derive(Clone)]
 pub struct Pepper {
     key: hmac::Key,

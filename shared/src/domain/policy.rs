@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Policy {
     /// The life of a code.
     pub code_ttl: Duration,
-    /// Wrong guesses that a code survives; at least 1.
+    /// Failed attempts that a code survives; at least 1.
     pub code_max_attempts: u32,
     /// The life of an enrollment or replacement that is not verified.
     pub pending_ttl: Duration,

@@ -60,7 +60,7 @@ impl Deadline {
         self.0.saturating_duration_since(Instant::now())
     }
 
-    /// A deadline before this one, so that time is left to do something about what was not done by then.
+    /// A deadline before this one, so that time is left to react when the work is not done by then.
     #[must_use]
     pub fn earlier_by(self, time: Duration) -> Self {
         Self(self.0.checked_sub(time).unwrap_or(self.0))

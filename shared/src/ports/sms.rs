@@ -20,11 +20,11 @@ pub enum Channel {
 /// Sends text messages.
 pub trait SmsSender: Send + Sync {
     /// How a code would reach its user now. Asked once a request, before anything is reserved: after an outage, one request gets
-    /// the provider in its usual place, and whoever asks is taken for that request (S26).
+    /// the provider in its usual place, and this call counts as that request (S26).
     fn channel(&self) -> Channel;
 
     /// Hands `message` to the providers of `order`, one after the other, until one takes it or none may be asked any more; those
-    /// that are configured no more are left out. Never sends twice: after an unknown outcome nobody else is asked (S12). Called
+    /// that are configured no more are left out. Never sends twice: after an unknown outcome no other provider is asked (S12). Called
     /// only where [`SmsSender::channel`] says [`Channel::Sms`].
     ///
     /// No provider is asked with less time left before `deadline` than it may take to answer, so that its silence is told by its

@@ -62,7 +62,7 @@ impl Key {
         Self { pk: format!("PHONE#{}", pepper.pseudonym("phone", phone.as_e164())), sk: sk.to_owned() }
     }
 
-    /// The window of a source address. Whoever has one IPv6 address has its whole /64, so that is what counts; an IPv4 address
+    /// The window of a source address. A holder of one IPv6 address has its whole /64, so the /64 counts; an IPv4 address
     /// mapped into IPv6 is the IPv4 address.
     pub(super) fn address_window(pepper: &Pepper, address: IpAddr) -> Self {
         let counted = match address.to_canonical() {

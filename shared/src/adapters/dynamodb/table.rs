@@ -18,7 +18,7 @@ pub use super::keys::{PK, SK, TTL};
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 const POLLS: u32 = 120;
 
-/// Why there is no usable table.
+/// Why the table cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// There is a table of this name, with other keys than `pk` and `sk`.

@@ -28,7 +28,7 @@ const LEAST_TIME: Duration = Duration::from_millis(200);
 pub(super) enum Failed {
     /// It was not done, and may be in a moment: DynamoDB throttles, or there was no connection.
     NotNow,
-    /// It was not done, and will not be: DynamoDB refuses it, or there is no way to ask.
+    /// It was not done, and another try would not help: DynamoDB refuses it, or cannot be asked.
     Refused,
     /// Nobody knows: there was no answer, or none that tells.
     Unknown,
@@ -113,7 +113,7 @@ impl Tries {
         }
     }
 
-    /// Makes a call that may be repeated as it is, until it is answered or there is no point in going on.
+    /// Makes a call that may be repeated as it is, until it is answered or another try would not help.
     pub(super) async fn until_answered<T, E, F>(mut self, mut call: impl FnMut() -> F) -> Result<T, Self>
     where
         E: Error + ProvideErrorMetadata + Send + Sync + 'static,
@@ -138,7 +138,7 @@ impl Tries {
     {
         let failed = Failed::of(error);
         self.note(failed, error);
-        // The one unknown outcome that is no better next time: there is another transaction of this token.
+        // The one unknown outcome that another try does not settle: DynamoDB knows another transaction by this token.
         failed != Failed::Refused && error.code() != Some("IdempotentParameterMismatchException")
     }
 
@@ -152,7 +152,7 @@ impl Tries {
         self.last = Cause::of(error);
     }
 
-    /// Remembers an answer that is none.
+    /// Remembers a try that was not answered.
     pub(super) fn note_incomplete_answer(&mut self) {
         self.last = Cause::of_kind("incomplete answer");
     }

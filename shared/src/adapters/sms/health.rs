@@ -44,7 +44,7 @@ pub(super) struct Avoided {
 
 impl Health {
     /// The providers to ask after all others, as [`Routes`](crate::domain::message::route::Routes) takes them. A provider that was
-    /// down for long enough is missing from one such list: whoever got that one is its trial, while everybody else still avoids
+    /// down for long enough is missing from one such list: the request that got that list is its trial, while all others still avoid
     /// it. Refusals just end. They cost the next user no more than a moment, where an outage costs a message.
     pub(super) fn avoided(&mut self, now: Timestamp) -> BTreeSet<(Provider, Option<Country>)> {
         self.refusals.retain(|_, until| *until > now);

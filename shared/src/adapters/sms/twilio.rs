@@ -108,7 +108,7 @@ fn judge(answer: &Answer) -> Result<String, Failure> {
     Err(Failure::with_code(class, refused.code))
 }
 
-/// What Twilio's error codes mean (twilio.com/docs/api/errors). Twilio adds codes and splits old ones: an unknown one is no fault.
+/// What Twilio's error codes mean (twilio.com/docs/api/errors). Twilio adds codes and splits old ones: an unknown one is not an error of ours.
 const fn class_of(code: u32) -> Option<FailureClass> {
     Some(match code {
         21211 | 21217 | 21265 | 21266 | 21268 | 21401 | 21604 | 30005 | 30014 => FailureClass::InvalidNumber,

@@ -42,7 +42,7 @@ impl Draft<'_> {
     }
 
     /// Judges a code against the outstanding challenge, which is gone once it is right (S3). The first rule that holds is the
-    /// answer; only the last counts a guess.
+    /// answer; only the last counts a failed attempt.
     fn judge_sms_code(&mut self, code: &Code, purpose: Purpose) -> Result<(), Refusal> {
         let (context, now) = (self.context, self.now());
         let sms = &self.account.sms;

@@ -1,4 +1,4 @@
-//! The state machine: given an account, a command and the time, what happens. Every rule about codes, guesses, sends and binding
+//! The state machine: given an account, a command and the time, what happens. Every rule about codes, attempts, sends and binding
 //! is in this folder, and nothing else is: what can be asked is in `command`, who may pass in `judge`, what may be sent in `send`.
 
 pub mod command;

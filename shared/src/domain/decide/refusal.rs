@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::domain::sms::{challenge::Purpose, send_window::SendLimit};
 
-/// A command that was not granted. Only [`Refusal::InvalidCode`] changes anything: it counts a guess.
+/// A command that was not granted. Only [`Refusal::InvalidCode`] changes anything: it counts a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The code was judged, and wrong.
     InvalidCode {
-        /// Wrong guesses left before no code is judged any more; `None` for a backup code, at which guesses are not limited.
+        /// Attempts left before no code is judged any more; `None` for a backup code, at which attempts are not limited.
         attempts_remaining: Option<u32>,
     },
     /// The outstanding code is too old.
@@ -41,9 +41,9 @@ pub enum Refusal {
         /// How long it lasts.
         retry_after: Duration,
     },
-    /// This code's guesses are used up.
+    /// The attempts at this code are used up.
     TooManyAttempts,
-    /// The guesses at SMS codes are used up for now.
+    /// The attempts at SMS codes are used up for now.
     Locked {
         /// For how long.
         retry_after: Duration,

@@ -50,7 +50,7 @@ impl fmt::Display for Provider {
 /// How a provider failed to take a message: one classification for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureClass {
-    /// The number is malformed or nobody's, as this provider has it. Some say so of a prefix that they do not know.
+    /// This provider takes the number for malformed or unassigned. Some say so of a prefix that they do not know.
     InvalidNumber,
     /// A landline, or another line that gets no SMS.
     NotMobile,
@@ -264,7 +264,7 @@ impl Failure {
         Self { class, code: None }
     }
 
-    /// A failure with the provider's own code. What is no identifier is dropped: a code goes into logs, and a provider's free
+    /// A failure with the provider's own code. Anything but an identifier is dropped: a code goes into logs, and a provider's free
     /// text could hold a number or the message.
     pub fn with_code(class: FailureClass, code: impl fmt::Display) -> Self {
         Self { class, code: Some(code.to_string()).filter(|code| is_identifier(code)) }
@@ -286,7 +286,7 @@ pub fn is_identifier(text: &str) -> bool {
 pub struct Delivery {
     /// One entry for each provider that was asked; none if there was none that could be.
     pub attempts: Vec<Attempt>,
-    /// Why nobody else was asked.
+    /// Why no other provider was asked.
     pub end: DeliveryEnd,
 }
 

@@ -179,8 +179,8 @@ mod tests {
     #[test]
     fn the_test_message_is_no_longer_than_the_notices_which_fit_under_every_name() {
         let template = MessageTemplate::new("CODITECT", None).unwrap();
-        let longest_notice = template.notification_body(NotificationKind::TurnedOff);
-        assert!(template.test_body().len() <= longest_notice.len());
+        let longest_notification = template.notification_body(NotificationKind::TurnedOff);
+        assert!(template.test_body().len() <= longest_notification.len());
         assert_eq!(gsm7_septets(&template.test_body()), Some(template.test_body().len()), "nothing of the extension table");
     }
 

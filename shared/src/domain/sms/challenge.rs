@@ -102,7 +102,7 @@ impl Binding<'_> {
         pepper.digest(&self.parts(code))
     }
 
-    /// Whether `stored` is what was kept of `code`, sent for this.
+    /// Whether `stored` is the digest of `code` for this challenge.
     fn is_matched_by(&self, code: &Code, stored: &Digest, pepper: &Pepper) -> bool {
         pepper.recognizes(stored, &self.parts(code))
     }
@@ -120,7 +120,7 @@ impl Binding<'_> {
     }
 }
 
-/// Eight bytes of a keyed digest of a code: enough to recognize one that was replaced, which then costs no guess.
+/// Eight bytes of a keyed digest of a code: enough to recognize one that was replaced, which then is no failed attempt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CodeTag([u8; 8]);
 
@@ -177,7 +177,7 @@ pub struct Challenge {
     pub tag: Option<CodeTag>,
     /// The first instant at which the code is too old (S2).
     pub expires_at: Timestamp,
-    /// Wrong guesses at this code.
+    /// Failed attempts at this code.
     pub failed_attempts: u32,
     /// The codes that it replaced, oldest first.
     pub superseded: Vec<SupersededCode>,

@@ -62,7 +62,7 @@ pub struct PendingPhone {
 pub enum Destination<'a> {
     /// To this number.
     Phone(&'a PhoneNumber),
-    /// Nowhere: there is no number for this purpose.
+    /// Nowhere: the user has no number for this purpose.
     Nowhere,
     /// To the number that is disabled, where it could never be accepted.
     Disabled,
@@ -128,7 +128,7 @@ impl SmsFactor {
         self.pending.take()
     }
 
-    /// Wrong guesses left at the code that is out, before it is used up, codes are locked, or the number is disabled. An enrollment is
+    /// Attempts left at the code that is out, before it is used up, codes are locked, or the number is disabled. An enrollment is
     /// never disabled: there is no number yet that could be.
     pub fn attempts_remaining(&self, policy: &Policy) -> u32 {
         let at_code = self.challenge.as_ref().map_or(0, |code| policy.code_max_attempts.saturating_sub(code.failed_attempts));

@@ -1,4 +1,4 @@
-//! The phone number as a factor: its states, the code that is out, and the limits on sends and guesses. A second kind of factor gets
+//! The phone number as a factor: its states, the code that is out, and the limits on sends and attempts. A second kind of factor gets
 //! a room of its own beside this one.
 
 pub mod challenge;

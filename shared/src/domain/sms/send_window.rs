@@ -103,8 +103,8 @@ impl fmt::Debug for NumberTag {
 pub enum Allowance {
     /// The user's own window.
     User,
-    /// The window of replacements that bring a backup code, as large as the user's: whoever uses up the user's window with a
-    /// stolen token does not keep the owner from binding another number.
+    /// The window of replacements that bring a backup code, as large as the user's: a thief who uses up the user's window
+    /// with a stolen token does not keep the owner from binding another number.
     Recovery,
 }
 
@@ -148,7 +148,7 @@ pub struct SentCode {
     pub address_slot: Option<u16>,
     /// Whose limit it counts against.
     pub allowance: Allowance,
-    /// Who was to be asked first; `None` where there is no provider, in development.
+    /// The provider to be asked first; `None` in development without a provider.
     pub provider: Option<Provider>,
     /// What became of it.
     pub state: SendState,

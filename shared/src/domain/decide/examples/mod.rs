@@ -22,7 +22,7 @@ mod notifying;
 mod sending;
 mod standing;
 
-/// The number of whoever a story is about.
+/// The number of the user whom a story is about.
 const HOME: &str = "+12015550123";
 /// The number that takes its place.
 const WORK: &str = "+447400123456";
@@ -191,7 +191,7 @@ impl Story {
         Proof::Sms(self.last_code().code.clone())
     }
 
-    /// A code that is none that was sent lately, whatever those are.
+    /// A code that differs from every code that was sent lately.
     fn wrong(&self) -> Proof {
         let last = self.people[self.user].last_code.as_ref().map(|sent| sent.code.expose());
         Proof::parse(if last == Some("000000") { "111111" } else { "000000" }).unwrap()
@@ -238,12 +238,12 @@ fn wrong_backup() -> Proof {
     Proof::parse("0000-0000-0000-0000").unwrap()
 }
 
-/// A wrong SMS code, with so many guesses left.
+/// A wrong SMS code, with so many attempts left.
 fn invalid(attempts_remaining: u32) -> Result<Answer, Refusal> {
     Err(Refusal::InvalidCode { attempts_remaining: Some(attempts_remaining) })
 }
 
-/// A wrong backup code: guesses at those are not limited.
+/// A wrong backup code: attempts at those are not limited.
 fn invalid_backup() -> Result<Answer, Refusal> {
     Err(Refusal::InvalidCode { attempts_remaining: None })
 }
