@@ -78,9 +78,6 @@ impl Account {
         self.sms.lapse(now);
         self.sends.prune(policy, now);
         self.notifications.prune(now);
-        if !self.has_factor() && self.backup.last_failed_at.is_some_and(|last| last.plus(FAILURE_MEMORY) <= now) {
-            self.backup.forget_failures();
-        }
         self
     }
 
@@ -115,11 +112,12 @@ impl Account {
         if self.has_factor() {
             return None;
         }
-        let failures = [self.sms.failed_attempts.last_at, self.backup.last_failed_at];
+        // Without a factor there are no backup codes, and no failed attempts at them.
+        let last_failed_at = self.sms.failed_attempts.last_at;
         let instants = (self.sms.pending.iter().map(|pending| pending.expires_at))
             .chain(self.sends.stale_at(policy))
             .chain(self.notifications.stale_at())
-            .chain(failures.into_iter().flatten().map(|last| last.plus(FAILURE_MEMORY)))
+            .chain(last_failed_at.map(|last| last.plus(FAILURE_MEMORY)))
             .chain(self.sms.failed_attempts.locked_until);
         Some(instants.max().unwrap_or(Timestamp::from_millis(0)))
     }
