@@ -15,7 +15,7 @@ MIX ?= US=100
 PROVIDER ?= twilio
 # What `make doctor` is to do.
 ARGS ?= --help
-# How many rounds `make test-faults` plays.
+# How many rounds `make test-races` plays.
 ROUNDS ?= 1000
 # What is built and deployed: arm64 or x86_64.
 ARCH ?= arm64
@@ -35,7 +35,7 @@ BOOTSTRAPS = $(CURDIR)/target/lambda/$(ARCH)
 # The Lambda runtime interface emulator, for this machine's processor.
 RIE = $$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-$(ARCH))
 
-.PHONY: help run test test-faults check watch database invoke build fmt token doctor events test-emulators test-cloud test-bootstraps template sam-build deploy deny unused smoke-watch bench-cold estimate clean
+.PHONY: help run test test-races check watch database invoke build fmt token doctor events test-emulators test-cloud test-bootstraps template sam-build deploy deny unused smoke-watch bench-cold estimate clean
 
 # cargo finds cargo-lambda there, and cargo-lambda zig, which links for the C library of Lambda's Linux.
 watch invoke build: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -49,8 +49,8 @@ run: ## Serve all three endpoints on an embedded DynamoDB (PORT=3000, DATA_DIR=â
 test: ## Run every test that needs nothing but Rust
 	cargo test --workspace
 
-test-faults: ## Play rounds of requests at once while storage fails under them (ROUNDS=1000 of each test)
-	STORAGE_FAULT_ROUNDS=$(ROUNDS) cargo test --package two-factor-tests --test suite storage_faults
+test-races: ## Play rounds of requests at once, with and without storage that fails under them (ROUNDS=1000 of each test)
+	TEST_ROUNDS=$(ROUNDS) cargo test --package two-factor-tests --test suite -- races:: storage_faults::
 
 check: ## Check format, lints, docs and layering
 	cargo fmt --all --check

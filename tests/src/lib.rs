@@ -17,3 +17,8 @@ pub mod service;
 pub mod template;
 pub mod tls_front;
 pub mod tokens;
+
+/// How many rounds a race is run: `TEST_ROUNDS` where it is set (`make test-races`), `few` where it is not.
+pub fn rounds(few: usize) -> usize {
+    std::env::var("TEST_ROUNDS").map_or(few, |rounds| rounds.parse().expect("TEST_ROUNDS is a number"))
+}

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use two_factor_tests::service::{HOME, Reply, TestService, WORK, wrong};
+use two_factor_tests::{
+    rounds,
+    service::{HOME, Reply, TestService, WORK, wrong},
+};
 
 /// How many answers there were of each kind: status and problem code.
 fn tally(replies: &[Reply]) -> BTreeMap<(u16, String), usize> {
@@ -16,7 +19,7 @@ fn tally(replies: &[Reply]) -> BTreeMap<(u16, String), usize> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_100_parallel_wrong_guesses_at_most_5_are_judged_s7() {
-    for round in 0..3 {
+    for round in 0..rounds(3) {
         let service = TestService::development(&[]).await;
         let alice = service.user("alice");
         let code = alice.setup(HOME).await.expect(200).development_code();
@@ -32,7 +35,7 @@ async fn of_100_parallel_wrong_guesses_at_most_5_are_judged_s7() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_20_parallel_correct_verifies_exactly_one_succeeds_s3() {
-    for round in 0..3 {
+    for round in 0..rounds(3) {
         let service = TestService::development(&[]).await;
         let alice = service.user("alice");
         let code = alice.setup(HOME).await.expect(200).development_code();
@@ -47,7 +50,7 @@ async fn of_20_parallel_correct_verifies_exactly_one_succeeds_s3() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_50_parallel_sends_with_the_cooldown_off_at_most_5_go_out_s11() {
-    for round in 0..3 {
+    for round in 0..rounds(3) {
         let service = TestService::production(&[("SMS_COOLDOWN_SECONDS", "0")]).await;
         let alice = service.user("alice");
         let replies = join_all((0..50).map(|number| {
@@ -141,7 +144,7 @@ async fn of_10_parallel_replacements_with_backup_codes_5_go_out_and_5_codes_are_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_proof_is_good_for_one_change_whichever_comes_first_s3_s16() {
-    for round in 0..3 {
+    for round in 0..rounds(3) {
         let service = TestService::development(&[("SMS_COOLDOWN_SECONDS", "0")]).await;
         let alice = service.user("alice");
         alice.enroll(HOME).await;

@@ -1,13 +1,14 @@
 //! Many requests at once over HTTP while storage fails under them, before or after it did as it was told: what may happen once
 //! happens once, and whoever it happened for learns of it.
 //!
-//! `STORAGE_FAULT_ROUNDS` says how many rounds each test plays (`make test-faults`).
+//! `TEST_ROUNDS` says how many rounds each test plays (`make test-races`).
 
-use std::{collections::BTreeMap, env, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use two_factor_tests::{
     dynamodb_proxy::Fault,
+    rounds,
     service::{HOME, Reply, TestService, User, wrong},
 };
 
@@ -52,7 +53,7 @@ async fn play<P>(
     race: impl AsyncFn(&User<'_>, &P) -> Vec<Reply>,
     check: impl AsyncFn(&User<'_>, &P, &[Reply], &str),
 ) {
-    let rounds = env::var("STORAGE_FAULT_ROUNDS").map_or(FEW_ROUNDS, |rounds| rounds.parse().expect("a number of rounds"));
+    let rounds = rounds(FEW_ROUNDS);
     let faults = faults();
     // Each fault has a service of its own and every round whose number is its own. They wait more than they work, so all play at once.
     join_all(faults.iter().enumerate().map(async |(first, (fault, calls))| {
