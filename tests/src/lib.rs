@@ -12,6 +12,7 @@ pub mod captured_log;
 pub mod clock;
 pub mod dynamodb_proxy;
 pub mod imports;
+pub mod logs_insights;
 pub mod rie;
 pub mod service;
 pub mod template;

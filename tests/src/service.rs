@@ -192,6 +192,11 @@ impl TestService {
         session.audit_trail(usize::MAX).await.expect("the trail can be read")
     }
 
+    /// What a source address is called in log lines, in full.
+    pub fn source(&self, address: &str) -> String {
+        self.app.service.address_pseudonym(address.parse().expect("an address"))
+    }
+
     /// A request to build on.
     pub fn request(&self, method: Method, url: &str) -> reqwest::RequestBuilder {
         self.http.request(method, url).timeout(Duration::from_mins(1))

@@ -99,24 +99,28 @@ impl Exchange<'_> {
 
     /// Ends the exchange: logs it, once, and hands out the answer.
     pub fn end(self, result: Result<Response, Problem>) -> Response {
-        let outcome = result.as_ref().err().map_or("success", Problem::code);
+        let (outcome, reason) = match &result {
+            Ok(_) => ("success", None),
+            Err(problem) => (problem.code(), problem.reason()),
+        };
         let response = result.unwrap_or_else(|problem| problem.into_response(self.request.id()));
         let at = self.app.service.now();
         let total = at.since(self.started);
         if let Some(metrics) = &self.app.metrics {
             metrics.emit(&RequestMetrics { function: self.function, total, stats: &self.stats, at });
         }
+        let source = self.address.map(|address| self.app.service.address_pseudonym(address));
         log::log_request(&log::RequestSummary {
             request_id: self.request.id(),
             user: self.user.as_ref(),
-            address: self.address,
+            source: source.as_deref(),
             function: self.function,
             method: &self.request.method,
             outcome,
+            reason,
             status: response.status(),
             total,
-            store: self.stats.store_time,
-            sms: self.stats.sms_time,
+            stats: &self.stats,
         });
         response
     }

@@ -1,6 +1,9 @@
 //! Keyed digests: the only form in which a code, a backup code or a window's subject is stored (S6).
 
-use std::fmt::{self, Write as _};
+use std::{
+    fmt::{self, Write as _},
+    net::{IpAddr, Ipv6Addr},
+};
 
 use aws_lc_rs::{constant_time, hmac};
 
@@ -64,6 +67,19 @@ impl Pepper {
     /// A stable name for `subject` of the given kind, in hex: a key of the table that tells nothing about the subject.
     pub fn pseudonym(&self, kind: &str, subject: &str) -> String {
         self.digest(&[b"pseudonym", kind.as_bytes(), subject.as_bytes()]).to_hex()
+    }
+
+    /// The pseudonym of a source address as it counts (S13). Whoever has one IPv6 address has its whole /64, so that is what counts;
+    /// an IPv4 address mapped into IPv6 is the IPv4 address.
+    pub fn address_pseudonym(&self, address: IpAddr) -> String {
+        let counted = match address.to_canonical() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => {
+                let network = Ipv6Addr::from_bits(address.to_bits() >> 64 << 64);
+                format!("{network}/64")
+            }
+        };
+        self.pseudonym("address", &counted)
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     config::{Vars, settings::METRICS_NAMESPACE},
     domain::{
-        AuditKind, Country, Provider, Timestamp,
+        AuditKind, Country, PhoneNumber, Provider, Timestamp,
         message::delivery::{Attempt, DeliveryReason, FailureClass},
     },
     use_cases::RequestStats,
@@ -105,30 +105,32 @@ impl Metrics {
     }
 
     fn write_sends(&self, stats: &RequestStats, lines: &mut Lines<'_, impl Write>) -> io::Result<()> {
-        let country = stats.country();
-        let country = country.as_ref().map_or("unknown", Country::as_str);
-        for attempt in &stats.attempts {
-            let dimensions = [("Country", country), ("Outcome", outcome(attempt)), ("Provider", attempt.provider.as_str())];
-            lines.write(&dimensions, Total::Without, &[("SmsSent", Measure::ONE)])?;
-        }
-        let failures = stats.attempts.iter().filter(|attempt| is_providers_failure(attempt)).count();
-        let failed_over = stats.attempts.iter().zip(stats.attempts.iter().skip(1)).any(|(a, b)| a.provider != b.provider);
-        let mut overall = Vec::new();
-        if failures > 0 {
-            overall.push(("SmsFailed", Measure::count(failures)));
-        }
-        if failed_over {
-            overall.push(("SmsFailover", Measure::ONE));
-        }
-        lines.write(&[], Total::Without, &overall)?;
-
-        let sent = stats.attempts.iter().find(|attempt| may_be_sent(attempt));
-        let mut by_country = Vec::new();
-        if let Some(attempt) = sent {
-            by_country.push(("CodesSent", Measure::ONE));
-            if let Some(cost) = stats.country().map(|country| (self.price)(country, attempt.provider)) {
-                by_country.push(("EstimatedCostMicroUsd", Measure::Amount(cost)));
+        for message in &stats.messages {
+            for attempt in &message.attempts {
+                let (provider, outcome) = (attempt.provider.as_str(), attempt.outcome());
+                let dimensions = [("Country", message.country.as_str()), ("Outcome", outcome), ("Provider", provider)];
+                lines.write(&dimensions, Total::Without, &[("SmsSent", Measure::ONE)])?;
             }
+            let failures = message.attempts.iter().filter(|attempt| is_providers_failure(attempt)).count();
+            let mut asked = message.attempts.iter().zip(message.attempts.iter().skip(1));
+            let mut overall = Vec::new();
+            if failures > 0 {
+                overall.push(("SmsFailed", Measure::count(failures)));
+            }
+            if asked.any(|(one, next)| one.provider != next.provider) {
+                overall.push(("SmsFailover", Measure::ONE));
+            }
+            lines.write(&[], Total::Without, &overall)?;
+        }
+
+        let country = stats.phone().map(PhoneNumber::country);
+        let country = country.as_ref().map_or("unknown", Country::as_str);
+        let code = stats.code();
+        let sent = code.and_then(|code| code.attempts.iter().find(|attempt| may_be_sent(attempt)));
+        let mut by_country = Vec::new();
+        if let Some((code, attempt)) = code.zip(sent) {
+            by_country.push(("CodesSent", Measure::ONE));
+            by_country.push(("EstimatedCostMicroUsd", Measure::Amount((self.price)(code.country, attempt.provider))));
         }
         if stats.sms_code_accepted {
             by_country.push(("CodesVerified", Measure::ONE));
@@ -140,11 +142,6 @@ impl Metrics {
         }
         lines.write(&[("Country", country)], Total::With, &by_country)
     }
-}
-
-/// `accepted`, or the class of the failure.
-fn outcome(attempt: &Attempt) -> &'static str {
-    attempt.result.as_ref().map_or_else(|failure| failure.class.as_str(), |_| "accepted")
 }
 
 /// What may have been sent may have to be paid, and may be typed in.
@@ -246,6 +243,7 @@ mod tests {
     use crate::domain::{
         AuditEvent, AuditOutcome, Refusal, message::delivery::Failure, phone_number::tests::number, sms::send_window::SendLimit,
     };
+    use crate::use_cases::{MessageKind, MessageStats};
 
     const AT: Timestamp = Timestamp::from_millis(1_767_323_045_678);
 
@@ -272,7 +270,9 @@ mod tests {
     }
 
     fn stats(attempts: Vec<Attempt>) -> RequestStats {
-        RequestStats { events: vec![event(AuditKind::Send, AuditOutcome::Success)], attempts, ..RequestStats::default() }
+        let message = MessageStats { kind: MessageKind::Code, country: number("+12015550123").country(), attempts };
+        let events = vec![event(AuditKind::Send, AuditOutcome::Success)];
+        RequestStats { events, messages: vec![message], ..RequestStats::default() }
     }
 
     fn event(kind: AuditKind, outcome: AuditOutcome) -> AuditEvent {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rand::RngExt;
 
 use super::{
+    request_stats::MessageKind,
     service::{Failure, Granted},
     session::{Session, Settled},
 };
@@ -56,8 +57,7 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
         let OutgoingCode { challenge, purpose, to, code, valid_for, order } = code;
         let template = &self.service.rules.template;
         let message = template.code_message(to.clone(), &code, purpose, valid_for, challenge.to_string());
-        let delivery = self.hand_over(&message, &order, self.deadline.earlier_by(STORING)).await;
-        self.stats.attempts.clone_from(&delivery.attempts);
+        let delivery = self.hand_over(MessageKind::Code, &message, &order, self.deadline.earlier_by(STORING)).await;
         let (reason, failure) = match delivery.verdict() {
             Verdict::Accepted(_) if delivery.attempts.len() == 1 => return Ok(()),
             Verdict::Accepted(_) => {
@@ -92,9 +92,12 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
             valid_for: NOTIFICATION_TTL,
             reference: format!("notification-{}", self.caller.origin.request_id),
         };
-        let (order, deadline) = (routes.order(to.country(), None), self.deadline);
-        let delivery = tokio::time::timeout(NOTIFICATION_TIMEOUT, self.hand_over(&message, &order, deadline)).await;
-        let delivery = delivery.ok();
+        let order = routes.order(to.country(), None);
+        let started = self.service.now();
+        let sending = self.service.sms.send(&message, &order, self.deadline);
+        let delivery = tokio::time::timeout(NOTIFICATION_TIMEOUT, sending).await.ok();
+        let attempts = delivery.as_ref().map(|delivery| delivery.attempts.clone()).unwrap_or_default();
+        self.stats.message(MessageKind::Notification(kind), to.country(), self.service.now().since(started), &attempts);
         let outcome = match delivery.as_ref().map(Delivery::verdict) {
             Some(Verdict::Accepted(_)) => return,
             Some(Verdict::Refused(reason)) => AuditOutcome::NotDelivered(reason),
@@ -102,15 +105,20 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
             Some(Verdict::Unknown(_)) | None => AuditOutcome::UnknownOutcome,
         };
         tracing::warn!(?to, what, outcome = outcome.as_str(), "a notification may not have arrived");
-        let attempts = delivery.map(|delivery| delivery.attempts).unwrap_or_default();
         let details = AuditDetails { notification: Some(kind), attempts, ..AuditDetails::default() };
         self.append(AuditEvent { kind: AuditKind::Notification, outcome, phone: Some(to), details }).await;
     }
 
-    pub(super) async fn hand_over(&mut self, message: &TextMessage, order: &[Provider], deadline: Deadline) -> Delivery {
+    pub(super) async fn hand_over(
+        &mut self,
+        kind: MessageKind,
+        message: &TextMessage,
+        order: &[Provider],
+        deadline: Deadline,
+    ) -> Delivery {
         let started = self.service.now();
         let delivery = self.service.sms.send(message, order, deadline).await;
-        self.stats.sms_time += self.service.now().since(started);
+        self.stats.message(kind, message.to.country(), self.service.now().since(started), &delivery.attempts);
         delivery
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rand::RngExt;
 
 use super::{
+    request_stats::MessageKind,
     service::{Failure, Granted},
     session::Session,
 };
@@ -72,7 +73,7 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
             valid_for: TEST_MESSAGE_TTL,
             reference: format!("operator-{number:016x}"),
         };
-        let delivery = self.hand_over(&message, &order, self.deadline).await;
+        let delivery = self.hand_over(MessageKind::Test, &message, &order, self.deadline).await;
         let outcome = match delivery.verdict() {
             Verdict::Accepted(_) => AuditOutcome::Success,
             Verdict::Unknown(_) => AuditOutcome::UnknownOutcome,

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::domain::{
-    AuditEvent, Command, Country, PhoneNumber, Proof, decide::Decision, decide::Refusal, message::delivery::Attempt,
+    AuditEvent, ChallengeId, Command, Country, PhoneNumber, Proof, Provider, Purpose,
+    decide::{Decision, Refusal},
+    message::{delivery::Attempt, notification::NotificationKind},
     sms::send_window::SendLimit,
 };
 
@@ -24,14 +26,70 @@ pub struct RequestStats {
     pub limit: Option<SendLimit>,
     /// Whether a code that had been sent came back and was accepted.
     pub sms_code_accepted: bool,
-    /// Every provider that was asked to send a code, and what it answered.
+    /// What the code is for that was sent, or judged; or else what the caller wanted one for.
+    pub purpose: Option<Purpose>,
+    /// Our name for the message whose code was sent, or judged.
+    pub reference: Option<ChallengeId>,
+    /// The messages that providers were asked to send, in order.
+    pub messages: Vec<MessageStats>,
+}
+
+/// What became of a message that providers were asked to send.
+#[derive(Clone, Debug)]
+pub struct MessageStats {
+    /// What was in it.
+    pub kind: MessageKind,
+    /// Where it went.
+    pub country: Country,
+    /// Every provider that was asked, and what it answered; none if there was no answer in time.
     pub attempts: Vec<Attempt>,
 }
 
+impl MessageStats {
+    /// Who was asked last.
+    pub fn provider(&self) -> Option<Provider> {
+        self.attempts.last().map(|attempt| attempt.provider)
+    }
+
+    /// What was answered last: `accepted`, or the class of the failure.
+    pub fn outcome(&self) -> Option<&'static str> {
+        self.attempts.last().map(Attempt::outcome)
+    }
+
+    /// The provider's name for the message, if one took it.
+    pub fn message_id(&self) -> Option<&str> {
+        self.attempts.last()?.result.as_deref().ok()
+    }
+}
+
+/// What is in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageKind {
+    /// A code.
+    Code,
+    /// What the owner of a number is told of.
+    Notification(NotificationKind),
+    /// An operator's test.
+    Test,
+}
+
 impl RequestStats {
-    /// The country of the number that the request was about.
-    pub fn country(&self) -> Option<Country> {
-        self.events.iter().rev().find_map(|event| event.phone.as_ref()).map(PhoneNumber::country)
+    /// The number that the request was about.
+    pub fn phone(&self) -> Option<&PhoneNumber> {
+        self.events.iter().find_map(|event| event.phone.as_ref())
+    }
+
+    /// The message that had a code, if one was sent.
+    pub fn code(&self) -> Option<&MessageStats> {
+        self.messages.iter().find(|message| message.kind == MessageKind::Code)
+    }
+
+    /// What the owner of a number was told of, with what became of the message.
+    pub fn notification(&self) -> Option<(NotificationKind, &MessageStats)> {
+        self.messages.iter().find_map(|message| match message.kind {
+            MessageKind::Notification(kind) => Some((kind, message)),
+            MessageKind::Code | MessageKind::Test => None,
+        })
     }
 
     pub(super) fn store_call(&mut self, took: Duration) {
@@ -39,11 +97,30 @@ impl RequestStats {
         self.store_time += took;
     }
 
-    pub(super) fn record(&mut self, command: &Command, decision: &Decision) {
+    pub(super) fn message(&mut self, kind: MessageKind, country: Country, took: Duration, attempts: &[Attempt]) {
+        self.sms_time += took;
+        self.messages.push(MessageStats { kind, country, attempts: attempts.to_vec() });
+    }
+
+    /// Notes a decision, which is stored. `live` is the challenge that was live before it.
+    pub(super) fn record(&mut self, command: &Command, decision: &Decision, live: Option<ChallengeId>) {
         self.events.extend(decision.events.iter().cloned());
         if let Err(Refusal::RateLimited { limit, .. }) = decision.outcome {
             self.limit = Some(limit);
         }
-        self.sms_code_accepted |= decision.outcome.is_ok() && matches!(command.proof(), Some(Proof::Sms(_)));
+        let judges_sms_code = matches!(command.proof(), Some(Proof::Sms(_)));
+        self.sms_code_accepted |= decision.outcome.is_ok() && judges_sms_code;
+        let told = decision.events.iter().find_map(|event| event.details.purpose);
+        let sent = decision.code.as_ref();
+        self.purpose = self.purpose.or(sent.map(|code| code.purpose)).or(told).or(wanted(command));
+        self.reference = self.reference.or(sent.map(|code| code.challenge)).or(live.filter(|_| judges_sms_code));
+    }
+}
+
+/// What the caller says a code is for.
+const fn wanted(command: &Command) -> Option<Purpose> {
+    match command {
+        Command::Send { purpose } | Command::Verify { purpose, .. } => *purpose,
+        Command::Setup { .. } | Command::Disable { .. } | Command::GiveBack { .. } | Command::Unlock | Command::Reset => None,
     }
 }

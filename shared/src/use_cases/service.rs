@@ -1,6 +1,6 @@
 //! The service as its host makes it, and what a request comes with and ends in.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use crate::{
     domain::{
@@ -95,6 +95,11 @@ impl<S: Store, M: SmsSender> Service<S, M> {
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The name under which a source address is counted, which tells nothing about it without the pepper.
+    pub fn address_pseudonym(&self, address: IpAddr) -> String {
+        self.rules.pepper.address_pseudonym(address)
     }
 
     /// The phone number that this text stands for, if it may be enrolled.

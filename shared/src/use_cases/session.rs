@@ -115,6 +115,7 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
         for attempt in 0..MAX_ATTEMPTS {
             self.pause_before(attempt).await;
             let snapshot = self.load(number.as_ref(), reads_address).await?;
+            let live = snapshot.account.sms.challenge.as_ref().map(|challenge| challenge.id);
             let (decision, commit) = self.decide(command, snapshot, number.as_ref(), routes);
             let result = match &commit {
                 Some(commit) => self.commit(commit).await,
@@ -122,7 +123,7 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
             };
             match result {
                 Ok(()) => {
-                    self.stats.record(command, &decision);
+                    self.stats.record(command, &decision, live);
                     let Decision { outcome, code, notification, .. } = decision;
                     return Ok(Settled { outcome, code, notification });
                 }

@@ -21,6 +21,7 @@ mod notifications;
 mod operator;
 mod outages;
 mod providers;
+mod queries;
 mod races;
 mod requests;
 mod secrets;

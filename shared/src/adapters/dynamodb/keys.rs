@@ -1,9 +1,6 @@
 //! Every key string of the table. No code and no clear phone number or address is ever part of one.
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
-};
+use std::{collections::HashMap, net::IpAddr};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -62,17 +59,9 @@ impl Key {
         Self { pk: format!("PHONE#{}", pepper.pseudonym("phone", phone.as_e164())), sk: sk.to_owned() }
     }
 
-    /// The window of a source address. A holder of one IPv6 address has its whole /64, so the /64 counts; an IPv4 address
-    /// mapped into IPv6 is the IPv4 address.
+    /// The window of a source address.
     pub(super) fn address_window(pepper: &Pepper, address: IpAddr) -> Self {
-        let counted = match address.to_canonical() {
-            IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(address) => {
-                let network = Ipv6Addr::from_bits(address.to_bits() >> 64 << 64);
-                format!("{network}/64")
-            }
-        };
-        Self { pk: format!("IP#{}", pepper.pseudonym("address", &counted)), sk: "SENDS".to_owned() }
+        Self { pk: format!("IP#{}", pepper.address_pseudonym(address)), sk: "SENDS".to_owned() }
     }
 
     /// The key of an item that was read.

@@ -174,7 +174,8 @@ fn class_of(attempt: &Attempt) -> Option<FailureClass> {
     attempt.result.as_ref().err().map(|failure| failure.class)
 }
 
-/// One line an attempt: nothing of the text, and the number masked.
+/// One line an attempt, with nothing of the text, and the number masked. One that was taken at once is told by the line of its
+/// request, which all lines are about: here it is for developers.
 fn log(attempt: &Attempt, message: &TextMessage) {
     let Attempt { provider, result, duration } = attempt;
     let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -182,16 +183,16 @@ fn log(attempt: &Attempt, message: &TextMessage) {
     // What may have been sent may have to be paid.
     let price = || price::estimate(country, *provider).amount();
     match result {
-        Ok(id) => tracing::info!(
-            %provider, outcome = "accepted", message_id = %id, duration_ms, %reference, %phone, %country,
+        Ok(id) => tracing::debug!(
+            target: "attempt", %provider, outcome = "accepted", message_id = %id, duration_ms, %reference, %phone, %country,
             estimated_cost_usd = %price(), "a provider took the message"
         ),
         Err(failure) if failure.class == FailureClass::UnknownOutcome => tracing::warn!(
-            %provider, outcome = failure.class.as_str(), code = failure.code(), duration_ms, %reference, %phone, %country,
+            target: "attempt", %provider, outcome = failure.class.as_str(), code = failure.code(), duration_ms, %reference, %phone, %country,
             estimated_cost_usd = %price(), "a provider may have taken the message"
         ),
         Err(failure) => tracing::warn!(
-            %provider, outcome = failure.class.as_str(), code = failure.code(), duration_ms, %reference, %phone, %country,
+            target: "attempt", %provider, outcome = failure.class.as_str(), code = failure.code(), duration_ms, %reference, %phone, %country,
             "a provider did not take the message"
         ),
     }

@@ -215,7 +215,7 @@ impl Problem {
     }
 
     /// Which of the situations of its code this is, so that a client can act without reading `detail`; `None` where there is one.
-    const fn reason(&self) -> Option<&'static str> {
+    pub const fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Unauthorized { reason, .. } => Some(reason.as_str()),
             Self::PhoneNumber(error) => Some(match error {

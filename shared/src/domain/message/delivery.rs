@@ -237,6 +237,13 @@ pub struct Attempt {
     pub duration: Duration,
 }
 
+impl Attempt {
+    /// `accepted`, or the class of the failure: the outcome in logs and metrics.
+    pub fn outcome(&self) -> &'static str {
+        self.result.as_ref().map_or_else(|failure| failure.class.as_str(), |_| "accepted")
+    }
+}
+
 impl fmt::Display for Attempt {
     /// Who was asked and what the answer was, for the trail: `twilio auth_failed 20003`, `sns accepted 5f1c…`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
