@@ -98,8 +98,10 @@ class Cloud:
         made = {"TABLE_NAME": self.table, "SECRET_ID": self.secret, "METRICS_NAMESPACE": "TwoFactor/two-factor"}
         variables = {}
         for name, value in TEMPLATE["Globals"]["Function"]["Environment"]["Variables"].items():
-            parameter = value.get("Ref")
-            if parameter in TEMPLATE["Parameters"]:
+            parameter = value.get("Ref") if isinstance(value, dict) else None
+            if isinstance(value, str):
+                variables[name] = value
+            elif parameter in TEMPLATE["Parameters"]:
                 variables[name] = str(PARAMETERS.get(parameter, TEMPLATE["Parameters"][parameter]["Default"]))
             else:
                 variables[name] = made[name]
