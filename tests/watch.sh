@@ -26,7 +26,7 @@ fail() {
 }
 
 # Until the emulator listens and each function has answered something: starting one means building it.
-for endpoint in setup send-sms verify; do
+for endpoint in setup send-sms verify nowhere; do
   curl -s --max-time 300 --retry 300 --retry-delay 1 --retry-connrefused "$api/$endpoint/" >/dev/null || fail "no answer"
 done
 
@@ -50,3 +50,4 @@ code=$(echo "$answer" | grep -o 'use code: [0-9]*' | grep -o '[0-9]*$')
 expect '"verified":true' "$(call POST verify "{\"code\": \"$code\"}")"
 expect '"enabled":true' "$(call GET setup '')"
 expect '"code":"rate_limited"' "$(call POST send-sms/ '{}')"
+expect '"code":"not_found"' "$(call POST setup/below '{}')"

@@ -6,5 +6,4 @@ pub mod server;
 pub mod settings;
 pub mod sms_inbox;
 pub mod stack;
-pub mod token;
 pub mod welcome;

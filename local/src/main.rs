@@ -11,8 +11,11 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 use two_factor::{
-    adapters::system::SystemClock,
-    config::{Config, ConfigError, Vars},
+    adapters::{
+        development_token::{MintError, TOKEN_LIFE, TokenMint},
+        system::SystemClock,
+    },
+    config::{Config, ConfigError, ConfigErrors, Environment, Vars, vars::process_environment},
     domain::Timestamp,
     ports::Clock as _,
 };
@@ -20,22 +23,29 @@ use two_factor_local::{
     settings::Settings,
     sms_inbox::ReceivedMessage,
     stack::{Stack, StackError, start_database},
-    token::{MintError, TOKEN_LIFE, TokenMint},
     welcome,
 };
 
 const USAGE: &str = "\
-usage: two-factor-local serve                      the service on PORT, on an embedded DynamoDB
-       two-factor-local database [-- COMMAND …]    the embedded DynamoDB alone; ends with COMMAND, which gets its address
-       two-factor-local token USER [EXPIRES]       a token for USER; EXPIRES in seconds since 1970 (default: in 30 days)";
+usage: two-factor-local [--development] COMMAND
+
+  serve                      the service on PORT, on an embedded DynamoDB
+  database [-- COMMAND …]    the embedded DynamoDB alone; ends with COMMAND, which gets its address
+  token USER [EXPIRES]       a token for USER; EXPIRES in seconds since 1970 (default: in 30 days)
+
+  --development              APP_ENV is development, unless the environment or .env says otherwise (default: production)";
 
 /// What ends the program: one line for a person.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("{0}")]
     Config(#[from] ConfigError),
+    #[error("{0}\nAPP_ENV is not set, so this is production. --development makes it development, as `make run` does.")]
+    ByDefault(ConfigError),
     #[error("{0}")]
-    Stack(#[from] StackError),
+    Settings(#[from] ConfigErrors),
+    #[error("{0}")]
+    Stack(StackError),
     #[error("{0}")]
     Mint(#[from] MintError),
     #[error("{USAGE}")]
@@ -44,6 +54,15 @@ enum Failure {
     Command(String, io::Error),
     #[error("{0}")]
     Io(#[from] io::Error),
+}
+
+impl From<StackError> for Failure {
+    fn from(error: StackError) -> Self {
+        match error {
+            StackError::Config(error) => Self::Config(error),
+            error => Self::Stack(error),
+        }
+    }
 }
 
 #[tokio::main]
@@ -60,8 +79,19 @@ async fn main() -> ExitCode {
 async fn run() -> Result<ExitCode, Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let settings = Settings::read(environment, Path::new(".env"))?;
+    let (default, arguments) = match *arguments {
+        ["--development", ref rest @ ..] => (Environment::Development, rest),
+        ref all => (Environment::Production, all),
+    };
+    let settings = Settings::read(process_environment(), Path::new(".env"), default)?;
+    let by_default = settings.vars().get("APP_ENV").is_none();
+    perform(arguments, settings).await.map_err(|failure| match failure {
+        Failure::Config(error) if by_default => Failure::ByDefault(error),
+        failure => failure,
+    })
+}
+
+async fn perform(arguments: &[&str], settings: Settings) -> Result<ExitCode, Failure> {
     match *arguments {
         [] | ["serve"] => serve(settings).await,
         ["database"] => database(settings, &[]).await,

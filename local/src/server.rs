@@ -21,7 +21,10 @@ use futures_util::StreamExt as _;
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use two_factor::{
-    api::gateway_event::{Event, Reply, invoke},
+    api::{
+        gateway_event::{Event, Reply, invoke},
+        route::Route,
+    },
     app::App,
 };
 
@@ -129,11 +132,11 @@ async fn call_function(gateway: Arc<Gateway>, parts: Parts, body: Bytes, peer: S
 
 /// Hands an event, whatever is in it, to the function that the gateway has at `path`.
 pub async fn invoke_function(app: &App, path: &str, event: &Event, invocation_id: &str) -> Reply {
-    match path.strip_suffix('/').unwrap_or(path) {
-        "/api/v1/auth/2fa/send-sms" => invoke(event, invocation_id, |request| send_sms::handle(app, request)).await,
-        "/api/v1/auth/2fa/verify" => invoke(event, invocation_id, |request| verify::handle(app, request)).await,
+    match Route::at(path) {
+        Some(Route::SendSms) => invoke(event, invocation_id, None, |request| send_sms::handle(app, request)).await,
+        Some(Route::Verify) => invoke(event, invocation_id, None, |request| verify::handle(app, request)).await,
         // A path that is nobody's too: each function answers 404 for what is not its own.
-        _ => invoke(event, invocation_id, |request| setup::handle(app, request)).await,
+        Some(Route::Setup) | None => invoke(event, invocation_id, None, |request| setup::handle(app, request)).await,
     }
 }
 

@@ -2,12 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
 };
 
-use two_factor::config::{ConfigError, Vars};
+use two_factor::config::{ConfigError, Environment, Vars, dotenv::with_dotenv};
 
 /// What the local stack is started with.
 #[derive(Clone)]
@@ -27,16 +26,21 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings from these environment variables and, where they say nothing, from the file `dotenv`, if there is one.
+    /// Settings from these environment variables and, where they say nothing, from the file `dotenv`, if there is one. `default` is
+    /// the environment where neither sets `APP_ENV`.
     ///
     /// # Errors
     /// When the file cannot be read, or a variable of the local stack is wrong.
-    pub fn read(environment: impl IntoIterator<Item = (String, String)>, dotenv: &Path) -> Result<Self, ConfigError> {
-        let mut variables = read_dotenv(dotenv)?;
-        variables.extend(environment);
-        // The service's defaults, said aloud so that the database and whatever program is started beside it agree.
-        for (name, default) in [("APP_ENV", "development"), ("TABLE_NAME", "sms-2fa")] {
-            set_default(&mut variables, name, default);
+    pub fn read(
+        environment: impl IntoIterator<Item = (String, String)>,
+        dotenv: &Path,
+        default: Environment,
+    ) -> Result<Self, ConfigError> {
+        let mut variables = with_dotenv(environment, dotenv)?;
+        // The service's default, said aloud so that the database and whatever program is started beside it agree.
+        set_default(&mut variables, "TABLE_NAME", "sms-2fa");
+        if default == Environment::Development {
+            set_default(&mut variables, "APP_ENV", "development");
         }
         if !variables.contains_key("RUST_LOG") {
             // The embedded database warns of every refused condition; that is how races end, and the service speaks for itself.
@@ -82,29 +86,4 @@ fn port(vars: &Vars, name: &str) -> Result<Option<u16>, ConfigError> {
 
 fn address(vars: &Vars, name: &str) -> Result<Option<IpAddr>, ConfigError> {
     vars.parse(name).map_err(|_| ConfigError::new(name, "must be an IP address of this machine"))
-}
-
-/// The variables of the file; none if there is no such file.
-///
-/// # Errors
-/// When it cannot be read. The error names the line and does not repeat it: it may hold a secret.
-pub fn read_dotenv(file: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
-    let name = file.display().to_string();
-    let contents = match fs::read_to_string(file) {
-        Ok(contents) => contents,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => return Err(ConfigError::new(&name, format_args!("cannot be read: {error}"))),
-    };
-    dotenvy::from_read_iter(contents.as_bytes()).collect::<Result<_, _>>().map_err(|error| {
-        let at = match &error {
-            dotenvy::Error::LineParse(bad, _) => contents.lines().position(|line| line.contains(bad.trim())),
-            _ => None,
-        };
-        match at {
-            Some(index) => {
-                ConfigError::new(&name, format_args!("line {} is not NAME=value; quote a value with spaces", index + 1))
-            }
-            None => ConfigError::new(&name, "is not a list of NAME=value lines"),
-        }
-    })
 }

@@ -8,8 +8,8 @@ use two_factor::{
         client,
         table::{TableError, ensure_table},
     },
-    app::{App, StartError},
-    config::{Config, ConfigError, Environment},
+    app::{App, StartError, read_settings},
+    config::{Config, ConfigError, ConfigErrors, Environment},
 };
 
 use crate::{
@@ -25,6 +25,9 @@ pub enum StackError {
     /// A setting is wrong.
     #[error("{0}")]
     Config(#[from] ConfigError),
+    /// Settings of the service are wrong: a line for each.
+    #[error("{0}")]
+    Settings(#[from] ConfigErrors),
     /// The port is taken, or may not be used.
     #[error("PORT: cannot listen on port {port}: {error}")]
     Port {
@@ -70,14 +73,19 @@ impl Stack {
         let vars = settings.vars();
         if vars.get("SECRET_ID").is_none() {
             // Nothing can be missing that a secret would bring: say what is wrong before anything is started.
-            Config::from_vars(&vars)?;
+            if settings.sms_inbox {
+                // The inbox brings the settings of its provider.
+                Config::from_vars(&vars)?;
+            } else {
+                read_settings(&vars)?;
+            }
         }
         let port = settings.port;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| StackError::Port { port, error })?;
         let database = start_database(&mut settings).await?;
         let inbox = if settings.sms_inbox { Some(Arc::new(start_inbox(&mut settings, announce).await?)) } else { None };
         let vars = settings.vars();
-        let cors = vars.parse("APP_ENV")? == Some(Environment::Development);
+        let cors = Environment::of(&vars)? == Environment::Development;
         let app = Arc::new(App::start(vars).await?);
         let server = LocalServer::start(listener, app, Options { cors, inbox: inbox.clone() })
             .map_err(|error| StackError::Port { port, error })?;

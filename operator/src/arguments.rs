@@ -15,7 +15,7 @@ doctor checks a deployment of the two-factor service and helps its users.
 usage: doctor [--env-file FILE] [--verbose] COMMAND
 
   check                  look at settings, secret, table, token keys and SMS providers; sends nothing, changes nothing
-  send-test +14155550100 send one test message, through the providers in their order; it costs what a message costs
+  send-test +12015550123 send one test message, through the providers in their order; it costs what a message costs
   user show ID           where a user stands: number (masked), codes, wrong guesses, locks, sends
   user unlock ID         lift the locks and forget the wrong guesses; a disabled factor stays disabled
   user reset ID          remove the factor, for a user who has neither phone nor backup codes; tells the old number
@@ -108,7 +108,7 @@ fn action(words: &[&str], limit: Option<usize>, sub: Option<&str>) -> Result<Act
         ["help"] => Ok(Action::Help),
         ["check"] => Ok(Action::Check),
         ["send-test", to] => Ok(Action::SendTest { to: to.to_owned() }),
-        ["send-test", ..] => wrong("send-test takes one phone number, such as +14155550100"),
+        ["send-test", ..] => wrong("send-test takes one phone number, such as +12015550123"),
         ["user", "show", id] => Ok(Action::User { user: user(id)?, act: UserAct::Show }),
         ["user", "unlock", id] => Ok(Action::User { user: user(id)?, act: UserAct::Unlock }),
         ["user", "reset", id] => Ok(Action::User { user: user(id)?, act: UserAct::Reset }),

@@ -2,19 +2,24 @@
 
 use std::io::Write;
 
-use two_factor::{adapters::dynamodb::AuditEntry, app::App, domain::UserId};
+use two_factor::{
+    app::App,
+    ports::AuditEntry,
+    use_cases::{Caller, RequestStats},
+};
 
 use crate::{
-    Ending, Failure,
+    Ending, Failure, deadline,
     output::{printable, table},
 };
 
 /// Prints the latest records, newest last.
-pub(crate) async fn run(app: &App, user: &UserId, limit: usize, out: &mut dyn Write) -> Result<Ending, Failure> {
-    let trail = app.service.store.audit_trail(user, limit).await;
+pub(crate) async fn run(app: &App, caller: &Caller, limit: usize, out: &mut dyn Write) -> Result<Ending, Failure> {
+    let mut stats = RequestStats::default();
+    let trail = app.service.session(caller, deadline(), &mut stats).audit_trail(limit).await;
     let trail = trail.map_err(|_| Failure::Told("the table cannot be read; `doctor check` says why".to_owned()))?;
     if trail.is_empty() {
-        writeln!(out, "There is no record of {}.", printable(user.as_str()))?;
+        writeln!(out, "There is no record of {}.", printable(caller.user.as_str()))?;
         return Ok(Ending::Success);
     }
     let rows: Vec<_> = trail.iter().map(row).collect();

@@ -16,11 +16,14 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     io::{self, Write},
+    time::Duration,
 };
 
 use two_factor::{
     app::{App, Parts, StartError},
-    config::ConfigError,
+    config::{ConfigError, ConfigErrors},
+    domain::UserId,
+    ports::Deadline,
 };
 
 use arguments::{Action, Arguments, USAGE, UsageError};
@@ -76,6 +79,8 @@ enum Failure {
     #[error("{0}")]
     Config(#[from] ConfigError),
     #[error("{0}")]
+    Settings(#[from] ConfigErrors),
+    #[error("{0}")]
     Start(#[from] StartError),
     #[error("{0}")]
     Told(String),
@@ -116,15 +121,30 @@ async fn perform(invocation: Invocation, out: &mut dyn Write) -> Result<Ending, 
     match action {
         Action::Help => Ok(Ending::Success),
         Action::Check => check::run(&settings, &parts, out).await,
-        Action::SendTest { to } => send_test::run(&start(&settings, parts).await?, &to, out).await,
+        Action::SendTest { to } => {
+            let caller = settings.caller(operators()?, &*parts.random);
+            send_test::run(&start(&settings, parts).await?, &caller, &to, out).await
+        }
         Action::Token { user } => token::run(&settings.vars, &user, &*parts.clock, out),
-        Action::Audit { user, limit } => audit::run(&start(&settings, parts).await?, &user, limit, out).await,
+        Action::Audit { user, limit } => {
+            let caller = settings.caller(user, &*parts.random);
+            audit::run(&start(&settings, parts).await?, &caller, limit, out).await
+        }
         Action::User { user, act } => {
-            let app = start(&settings, parts).await?;
-            let caller = settings.caller(user, &*app.service.random);
-            user::run(&app, &caller, act, out).await
+            let caller = settings.caller(user, &*parts.random);
+            user::run(&start(&settings, parts).await?, &caller, act, out).await
         }
     }
+}
+
+/// How long one act may take.
+fn deadline() -> Deadline {
+    Deadline::after(Duration::from_secs(30))
+}
+
+/// Whose audit trail has what operators do that concerns no user: a test message.
+fn operators() -> Result<UserId, Failure> {
+    UserId::parse("operator").map_err(|error| Failure::Told(error.to_string()))
 }
 
 /// The service itself, with all its parts.

@@ -1,35 +1,29 @@
 //! `doctor send-test`: one message, clearly no code, through the providers in their order.
 
-use std::{io::Write, time::Duration};
+use std::io::Write;
 
-use rand::RngExt as _;
 use two_factor::{
     app::App,
-    domain::{
-        PhoneNumber, TextMessage,
-        message::delivery::{Attempt, Verdict},
-    },
-    ports::{Channel, SmsSender as _},
+    domain::message::delivery::{Attempt, Verdict},
+    use_cases::{self, Caller, RequestStats},
 };
 
-use crate::{Ending, Failure, output};
+use crate::{Ending, Failure, deadline, output};
 
-/// How long the message is of use.
-const LIFE: Duration = Duration::from_secs(600);
-
-/// Sends the message and tells what each provider that was asked said.
-pub(crate) async fn run(app: &App, to: &str, out: &mut dyn Write) -> Result<Ending, Failure> {
+/// Sends the message and tells what each provider that was asked said. The audit trail of `caller`, the operators' own, has it.
+pub(crate) async fn run(app: &App, caller: &Caller, to: &str, out: &mut dyn Write) -> Result<Ending, Failure> {
     let told = |reason: String| Failure::Told(reason);
-    let to = PhoneNumber::parse(to, &app.allowed_countries).map_err(|error| told(error.to_string()))?;
-    let service = &app.service;
-    let Channel::Sms(_) = service.sms.channel() else {
-        return Err(told("no SMS provider is configured; `doctor check` says which settings there are".to_owned()));
-    };
-    writeln!(out, "A test message to {}:\n", to.masked())?;
-    let number: u64 = service.random.rng().random();
-    let reference = format!("operator-{number:016x}");
-    let message = TextMessage { to, body: service.template.test_body(), valid_for: LIFE, reference };
-    let delivery = service.sms.send(&message).await;
+    let to = app.service.phone_number(to).map_err(|error| told(error.to_string()))?;
+    let masked = to.masked();
+    let mut stats = RequestStats::default();
+    let delivery = app.service.session(caller, deadline(), &mut stats).send_test_message(to).await;
+    let delivery = delivery.map_err(|failure| match failure {
+        use_cases::Failure::SmsNotConfigured => {
+            told("no SMS provider is configured; `doctor check` says which settings there are".to_owned())
+        }
+        _ => told("no message can be sent now; `doctor check` says why".to_owned()),
+    })?;
+    writeln!(out, "A test message to {masked}:\n")?;
     let rows: Vec<_> = delivery.attempts.iter().map(row).collect();
     output::table(out, ["PROVIDER", "OUTCOME", "CODE OR MESSAGE ID", "TOOK"], &rows)?;
     let (ending, conclusion) = match delivery.verdict() {
@@ -45,6 +39,7 @@ pub(crate) async fn run(app: &App, to: &str, out: &mut dyn Write) -> Result<Endi
             let advice = "docs/operations.md says what to do about each outcome.";
             (Ending::Problem, format!("Nobody took it; a client would be told `{}`. {advice}", reason.as_str()))
         }
+        Verdict::OutOfTime => (Ending::Problem, "Nobody was asked: there was no time left.".to_owned()),
     };
     writeln!(out, "\n{conclusion}")?;
     Ok(ending)

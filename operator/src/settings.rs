@@ -6,12 +6,11 @@ use rand::RngExt as _;
 use serde_json::Value;
 use tokio::process::Command;
 use two_factor::{
-    config::{ConfigError, Vars},
+    config::{ConfigError, Vars, dotenv::with_dotenv, url::is_loopback},
     domain::UserId,
     ports::{Origin, Random},
     use_cases::Caller,
 };
-use two_factor_local::settings::read_dotenv;
 
 use crate::output::printable;
 
@@ -19,7 +18,7 @@ use crate::output::printable;
 pub(crate) const SIGN_IN: &str =
     "set AWS_PROFILE and sign in (`aws sso login`), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 
-/// The longest name of an operator that goes into an audit record.
+/// The longest name of an operator that goes into an audit event.
 const MAX_NAME: usize = 64;
 
 /// What a command runs with.
@@ -33,7 +32,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Settings from these environment variables and, where they say nothing, from a file: the one named, or `.env` if there is
-    /// one. A deployment is taken for production where it has a secret and nothing says otherwise.
+    /// one.
     ///
     /// # Errors
     /// When the file cannot be read, or the one named is not there.
@@ -41,10 +40,7 @@ impl Settings {
         if let Some(file) = file.filter(|file| !file.exists()) {
             return Err(ConfigError::new(&file.display().to_string(), "there is no such file"));
         }
-        let mut variables = read_dotenv(file.unwrap_or(Path::new(".env")))?;
-        variables.extend(environment);
-        let app_env = if is_set(&variables, "SECRET_ID") { "production" } else { "development" };
-        set_default(&mut variables, "APP_ENV", app_env);
+        let mut variables = with_dotenv(environment, file.unwrap_or(Path::new(".env")))?;
         let no_credentials = find_credentials(&mut variables).await.err();
         let name = |variable| Some(variables.get(variable)?.trim()).filter(|name| !name.is_empty());
         let operator = ["OPERATOR", "USER", "LOGNAME"].into_iter().find_map(name).unwrap_or("unknown");
@@ -66,12 +62,6 @@ impl Settings {
 
 fn is_set(variables: &BTreeMap<String, String>, name: &str) -> bool {
     variables.get(name).is_some_and(|value| !value.is_empty())
-}
-
-fn set_default(variables: &mut BTreeMap<String, String>, name: &str, value: &str) {
-    if !is_set(variables, name) {
-        variables.insert(name.to_owned(), value.to_owned());
-    }
 }
 
 /// Fills in AWS credentials and region, unless they are there: those that the local database takes, where that is the one in use,
@@ -112,7 +102,7 @@ async fn find_credentials(variables: &mut BTreeMap<String, String>) -> Result<()
 fn is_on_this_machine(variables: &BTreeMap<String, String>) -> bool {
     let endpoint = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| variables.get(name));
     let url = endpoint.and_then(|endpoint| reqwest::Url::parse(endpoint).ok());
-    url.is_some_and(|url| matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")))
+    url.is_some_and(|url| is_loopback(&url))
 }
 
 async fn aws_cli(variables: &BTreeMap<String, String>, arguments: &[&str]) -> Result<String, String> {

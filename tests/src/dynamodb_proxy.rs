@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    convert::Infallible,
     future, io,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::{
     Request, Response, Uri,
     body::{Bytes, Incoming},
@@ -20,10 +21,14 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, runtime, sync::oneshot};
+use tokio::{
+    net::TcpListener,
+    runtime,
+    sync::{Notify, oneshot},
+};
 
-/// What happens to a call instead of, or before, an answer of the database.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What happens to a call, which the database does not see, unless it says otherwise.
+#[derive(Clone, Debug)]
 pub enum Fault {
     /// DynamoDB throttles: `ProvisionedThroughputExceededException`.
     Throttle,
@@ -31,20 +36,51 @@ pub enum Fault {
     Http500,
     /// DynamoDB answers with this status and error code.
     Error(u16, &'static str),
-    /// A transaction is canceled, with these reasons: one for each item of the transaction, `None` for those without one.
+    /// A transaction is canceled with these reasons, the first for its first item; those without one have the reason `None`.
     Cancel(Vec<&'static str>),
     /// A `BatchGetItem` gets none of its keys processed.
     Unprocessed,
-    /// The connection is cut before the database sees the call.
+    /// An answer without an error, and with this in it.
+    Answer(Value),
+    /// The connection is cut before a byte of an answer.
     Drop,
-    /// The database does as it is told, and then the connection is cut.
-    DropResponse,
+    /// The connection is cut in the middle of an answer without an error.
+    Cut,
     /// The database sees the call this much later.
     Delay(Duration),
-    /// The database does as it is told, and the answer never comes.
-    HangResponse,
     /// Nothing happens, ever.
     Hang,
+    /// The database does as it is told; then this, in the place of its answer.
+    After(Box<Self>),
+    /// The database does as it is told; its answer is held, and then lost.
+    Hold(Held),
+}
+
+impl Fault {
+    /// The same fault once the database has done as it was told.
+    #[must_use]
+    pub fn after_the_fact(self) -> Self {
+        Self::After(Box::new(self))
+    }
+}
+
+/// An answer that is held back while a test does something in between.
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    done: Arc<Notify>,
+    lost: Arc<Notify>,
+}
+
+impl Held {
+    /// Waits until the database has done what it was told.
+    pub async fn done(&self) {
+        self.done.notified().await;
+    }
+
+    /// Cuts the connection.
+    pub fn lose(&self) {
+        self.lost.notify_one();
+    }
 }
 
 /// A call, as it went over the wire; what the SDK sends again counts again.
@@ -54,6 +90,8 @@ pub struct Call {
     pub operation: String,
     /// What was asked for.
     pub body: Value,
+    /// The same, byte for byte.
+    pub bytes: Bytes,
 }
 
 /// The proxy. It stops when this is dropped, and cuts its connections.
@@ -75,7 +113,8 @@ struct State {
 #[derive(Debug, Default)]
 struct Faults {
     next: VecDeque<Fault>,
-    next_of: BTreeMap<String, VecDeque<Fault>>,
+    next_of: BTreeMap<String, VecDeque<Option<Fault>>>,
+    turns: BTreeMap<String, VecDeque<Option<Fault>>>,
     all: Option<Fault>,
 }
 
@@ -124,7 +163,28 @@ impl Proxy {
 
     /// Makes the next `n` calls of `operation` fail.
     pub fn fail_next_of(&self, operation: &str, n: usize, fault: Fault) {
+        self.decide_next_of(operation, n, Some(fault));
+    }
+
+    /// Lets the next `n` calls of `operation` through, before those that fail by what is said later.
+    pub fn pass_next_of(&self, operation: &str, n: usize) {
+        self.decide_next_of(operation, n, None);
+    }
+
+    fn decide_next_of(&self, operation: &str, n: usize, fault: Option<Fault>) {
         lock(&self.state.faults).next_of.entry(operation.to_owned()).or_default().extend(std::iter::repeat_n(fault, n));
+    }
+
+    /// Holds the answer to the next call of `operation`.
+    pub fn hold_next_of(&self, operation: &str) -> Held {
+        let held = Held::default();
+        self.fail_next_of(operation, 1, Fault::Hold(held.clone()));
+        held
+    }
+
+    /// Makes calls of `operation` fail, or not, in these turns, over and over.
+    pub fn fail_in_turns(&self, operation: &str, turns: impl IntoIterator<Item = Option<Fault>>) {
+        lock(&self.state.faults).turns.insert(operation.to_owned(), turns.into_iter().collect());
     }
 
     /// Makes all calls fail from now on.
@@ -161,60 +221,91 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
 }
 
 /// An error cuts the connection before a byte of an answer was sent.
-async fn answer(
-    request: Request<Incoming>,
-    client: Client<HttpConnector, Full<Bytes>>,
-    state: Arc<State>,
-) -> io::Result<Response<Full<Bytes>>> {
+async fn answer(request: Request<Incoming>, client: Client<HttpConnector, Full<Bytes>>, state: Arc<State>) -> io::Result<Answer> {
     let (mut parts, body) = request.into_parts();
-    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let bytes = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-    let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
-    lock(&state.calls).push(Call { operation: operation.clone(), body: asked.clone() });
+    let asked: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    lock(&state.calls).push(Call { operation: operation.clone(), body: asked.clone(), bytes: bytes.clone() });
 
-    let cut = || io::Error::other("cut");
     let fault = lock(&state.faults).take(&operation);
-    match &fault {
-        None | Some(Fault::DropResponse | Fault::HangResponse) => {}
-        Some(Fault::Delay(duration)) => tokio::time::sleep(*duration).await,
-        Some(Fault::Throttle) => return refusal(400, "ProvisionedThroughputExceededException", &asked, json!({})),
-        Some(Fault::Http500) => return refusal(500, "InternalServerError", &asked, json!({})),
-        Some(Fault::Error(status, code)) => return refusal(*status, code, &asked, json!({})),
-        Some(Fault::Cancel(codes)) => {
-            let reasons: Vec<_> = codes.iter().map(|code| json!({ "Code": code })).collect();
-            return refusal(400, "TransactionCanceledException", &asked, json!({ "CancellationReasons": reasons }));
+    let fault_after = match fault {
+        None => None,
+        Some(Fault::Delay(duration)) => {
+            tokio::time::sleep(duration).await;
+            None
         }
-        Some(Fault::Unprocessed) => {
-            let keys = asked.get("RequestItems").cloned().unwrap_or_default();
-            return reply(200, &json!({ "Responses": {}, "UnprocessedKeys": keys }));
-        }
-        Some(Fault::Drop) => return Err(cut()),
-        Some(Fault::Hang) => future::pending().await,
-    }
+        Some(Fault::After(fault)) => Some(*fault),
+        Some(fault @ Fault::Hold(_)) => Some(fault),
+        Some(fault) => return strike(fault, &asked).await,
+    };
 
     let mut upstream = state.upstream.clone().into_parts();
     upstream.path_and_query = parts.uri.path_and_query().cloned();
     parts.uri = Uri::from_parts(upstream).map_err(io::Error::other)?;
-    let response = client.request(Request::from_parts(parts, Full::new(body))).await.map_err(io::Error::other)?;
+    let response = client.request(Request::from_parts(parts, Full::new(bytes))).await.map_err(io::Error::other)?;
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    match fault_after {
+        Some(fault) => strike(fault, &asked).await,
+        None => Ok(Response::from_parts(parts, whole(body))),
+    }
+}
+
+/// What the caller gets to see of a fault.
+async fn strike(fault: Fault, asked: &Value) -> io::Result<Answer> {
     match fault {
-        Some(Fault::DropResponse) => Err(cut()),
-        Some(Fault::HangResponse) => future::pending().await,
-        _ => Ok(Response::from_parts(parts, Full::new(body))),
+        Fault::Throttle => refusal(400, "ProvisionedThroughputExceededException", asked, json!({})),
+        Fault::Http500 => refusal(500, "InternalServerError", asked, json!({})),
+        Fault::Error(status, code) => refusal(status, code, asked, json!({})),
+        Fault::Cancel(codes) => {
+            let items = asked["TransactItems"].as_array().map_or(0, Vec::len);
+            let rest = std::iter::repeat_n("None", if codes.is_empty() { 0 } else { items.saturating_sub(codes.len()) });
+            let reasons: Vec<_> = codes.into_iter().chain(rest).map(|code| json!({ "Code": code })).collect();
+            refusal(400, "TransactionCanceledException", asked, json!({ "CancellationReasons": reasons }))
+        }
+        Fault::Unprocessed => reply(200, &json!({ "Responses": {}, "UnprocessedKeys": asked["RequestItems"] })),
+        Fault::Answer(body) => reply(200, &body),
+        Fault::Drop => Err(cut()),
+        Fault::Cut => {
+            // The first half leaves before the connection is cut.
+            let half = Full::new(Bytes::from_static(b"{\"Responses\": {\"")).map_err(|never: Infallible| match never {});
+            let half = half.with_trailers(async {
+                tokio::task::yield_now().await;
+                Some(Err(cut()))
+            });
+            respond(200, half.boxed_unsync())
+        }
+        Fault::Hold(held) => {
+            held.done.notify_one();
+            held.lost.notified().await;
+            Err(cut())
+        }
+        Fault::Delay(_) | Fault::Hang | Fault::After(_) => future::pending().await,
     }
 }
 
 impl Faults {
     fn take(&mut self, operation: &str) -> Option<Fault> {
-        let of_operation = self.next_of.get_mut(operation).and_then(VecDeque::pop_front);
-        of_operation.or_else(|| self.next.pop_front()).or_else(|| self.all.clone())
+        if let Some(decided) = self.next_of.get_mut(operation).and_then(VecDeque::pop_front) {
+            return decided;
+        }
+        if let Some(fault) = self.next.pop_front() {
+            return Some(fault);
+        }
+        match self.turns.get_mut(operation).filter(|turns| !turns.is_empty()) {
+            Some(turns) => {
+                turns.rotate_left(1);
+                turns.back().cloned().flatten()
+            }
+            None => self.all.clone(),
+        }
     }
 }
 
 /// An error in the form of AWS JSON 1.0. Its message repeats what was asked for, as real ones may.
-fn refusal(status: u16, code: &str, asked: &Value, mut body: Value) -> io::Result<Response<Full<Bytes>>> {
+fn refusal(status: u16, code: &str, asked: &Value, mut body: Value) -> io::Result<Answer> {
     if let Some(fields) = body.as_object_mut() {
         fields.insert("__type".to_owned(), json!(format!("com.amazonaws.dynamodb.v20120810#{code}")));
         fields.insert("message".to_owned(), json!(format!("Invalid value: {asked}")));
@@ -222,9 +313,23 @@ fn refusal(status: u16, code: &str, asked: &Value, mut body: Value) -> io::Resul
     reply(status, &body)
 }
 
-fn reply(status: u16, body: &Value) -> io::Result<Response<Full<Bytes>>> {
+fn reply(status: u16, body: &Value) -> io::Result<Answer> {
+    respond(status, whole(Bytes::from(body.to_string())))
+}
+
+type Answer = Response<UnsyncBoxBody<Bytes, io::Error>>;
+
+fn respond(status: u16, body: UnsyncBoxBody<Bytes, io::Error>) -> io::Result<Answer> {
     let response = Response::builder().status(status).header("content-type", "application/x-amz-json-1.0");
-    response.body(Full::new(Bytes::from(body.to_string()))).map_err(io::Error::other)
+    response.body(body).map_err(io::Error::other)
+}
+
+fn whole(bytes: Bytes) -> UnsyncBoxBody<Bytes, io::Error> {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}
+
+fn cut() -> io::Error {
+    io::Error::other("cut")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -11,8 +11,8 @@
 pub mod captured_log;
 pub mod clock;
 pub mod dynamodb_proxy;
+pub mod imports;
 pub mod rie;
-pub mod runtime_api;
 pub mod service;
 pub mod template;
 pub mod tls_front;

@@ -16,29 +16,33 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use two_factor::{
     adapters::{
-        dynamodb::{AuditEntry, client, table::ensure_table},
+        development_token::TokenMint,
+        dynamodb::{client, table::ensure_table},
         http::public_client,
         system::SystemRandom,
     },
-    api::gateway_event::Event,
+    api::gateway_event::{self, Event},
     app::{App, Parts},
     config::{Config, Vars},
     domain::UserId,
-    ports::Clock,
+    ports::{AuditEntry, Clock, Deadline, Origin},
+    use_cases::{Caller, RequestStats},
 };
 use two_factor_local::{
     database::{EmbeddedDatabase, sdk_config},
     server::{LocalServer, Options, invoke_function},
-    sms_inbox::SmsInbox,
-    token::TokenMint,
+    sms_inbox::{ReceivedMessage, SmsInbox},
 };
 
 use crate::{clock::ManualClock, dynamodb_proxy::Proxy};
 
 /// A number in the USA.
-pub const HOME: &str = "+14155551234";
+pub const HOME: &str = "+12015550123";
 /// A number in the United Kingdom.
 pub const WORK: &str = "+447400123456";
+
+/// How long a try of a call to storage takes in a service that is in a hurry: too short for a machine that is not on loopback.
+pub const SHORT_TRY: Duration = Duration::from_millis(250);
 
 /// The running service.
 pub struct TestService {
@@ -48,6 +52,7 @@ pub struct TestService {
     pub storage: Proxy,
     /// What was sent, where the service sends through Twilio.
     pub inbox: Arc<SmsInbox>,
+    variables: BTreeMap<String, String>,
     app: Arc<App>,
     server: LocalServer,
     mint: TokenMint,
@@ -58,15 +63,20 @@ pub struct TestService {
 impl TestService {
     /// In development and without a provider: codes come in the answers.
     pub async fn development(settings: &[(&str, &str)]) -> Self {
-        Self::start(settings, false).await
+        Self::start(settings, false, None).await
     }
 
     /// In production, sending through Twilio, which is an inbox.
     pub async fn production(settings: &[(&str, &str)]) -> Self {
-        Self::start(settings, true).await
+        Self::start(settings, true, None).await
     }
 
-    async fn start(settings: &[(&str, &str)], production: bool) -> Self {
+    /// As [`Self::development`], but a request takes `time_limit` at the most, and a try of a call to storage [`SHORT_TRY`].
+    pub async fn development_in_a_hurry(settings: &[(&str, &str)], time_limit: Duration) -> Self {
+        Self::start(settings, false, Some(time_limit)).await
+    }
+
+    async fn start(settings: &[(&str, &str)], production: bool, time_limit: Option<Duration>) -> Self {
         let database = EmbeddedDatabase::start(None, 0).expect("the embedded database starts");
         ensure_table(&client(&sdk_config(&database.endpoint()).expect("complete settings")), "sms-2fa")
             .await
@@ -96,14 +106,12 @@ impl TestService {
             ]);
         }
         variables.extend(settings.iter().copied());
-        let vars = Vars::new(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
-        let mint = TokenMint::new(&Config::from_vars(&vars).expect("the settings are right").auth).expect("tokens can be minted");
-        let parts = Parts { clock: Arc::clone(&clock) as Arc<dyn Clock>, random: Arc::new(SystemRandom) };
-        let app = App::start_with(vars, parts).await.unwrap_or_else(|error| panic!("the service starts: {error}"));
-        let app = Arc::new(app);
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
-        let server = LocalServer::start(listener, Arc::clone(&app), Options::default()).expect("the server starts");
+        let variables: BTreeMap<_, _> = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let config = Config::from_vars(&Vars::new(variables.clone())).expect("the settings are right");
+        let mint = TokenMint::new(&config.auth).expect("tokens can be minted");
+        let (app, server) = serve(&variables, &clock, time_limit).await;
         Self {
+            variables,
             app,
             clock,
             storage,
@@ -113,6 +121,17 @@ impl TestService {
             http: public_client(&Vars::default()).expect("a client can be built"),
             database,
         }
+    }
+
+    /// Stops the service and starts it anew with these settings changed; table, clock and inbox stay.
+    pub async fn restart(&mut self, changes: &[(&str, &str)]) {
+        self.variables.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        (self.app, self.server) = serve(&self.variables, &self.clock, None).await;
+    }
+
+    /// Starts the service anew on the same table, in the hurry of [`Self::development_in_a_hurry`].
+    pub async fn hurry(&mut self, time_limit: Duration) {
+        (self.app, self.server) = serve(&self.variables, &self.clock, Some(time_limit)).await;
     }
 
     /// A client of the user with this identifier.
@@ -136,22 +155,28 @@ impl TestService {
 
     /// Hands an event, as the runtime would, to the function at this path.
     pub async fn invoke(&self, path: &str, event: &Event) -> Reply {
-        let reply = invoke_function(&self.app, path, event, "invocation-1").await;
-        let reply = serde_json::to_value(reply).expect("a reply is JSON");
-        let mut headers = HeaderMap::new();
-        for (name, value) in reply["headers"].as_object().expect("a reply has headers") {
-            let name: HeaderName = name.parse().expect("a header has a name");
-            headers.insert(name, value.as_str().and_then(|value| value.parse().ok()).expect("a header has a value"));
-        }
-        let status = reply["statusCode"].as_u64().and_then(|status| status.try_into().ok()).expect("a reply has a status");
-        let text = reply["body"].as_str().unwrap_or_default();
-        Reply { status, headers, body: serde_json::from_str(text).unwrap_or_else(|_| text.into()) }
+        read(invoke_function(&self.app, path, event, "invocation-1").await)
+    }
+
+    /// Hands an event, as the runtime would, to the function `any`.
+    pub async fn invoke_any(&self, event: &Event) -> Reply {
+        read(gateway_event::invoke(event, "invocation-1", None, |request| any::handle(&self.app, request)).await)
+    }
+
+    /// The table, past the service and its proxy.
+    fn table(&self) -> aws_sdk_dynamodb::Client {
+        client(&sdk_config(&self.database.endpoint()).expect("complete settings"))
+    }
+
+    /// Writes an item into the table, past the service.
+    pub async fn put_item(&self, item: HashMap<String, AttributeValue>) {
+        let put = self.table().put_item().table_name("sms-2fa").set_item(Some(item));
+        put.send().await.expect("the item can be written");
     }
 
     /// Every item of the table, read past the service.
     pub async fn items(&self) -> Vec<HashMap<String, AttributeValue>> {
-        let database = client(&sdk_config(&self.database.endpoint()).expect("complete settings"));
-        let mut pages = database.scan().table_name("sms-2fa").consistent_read(true).into_paginator().items().send();
+        let mut pages = self.table().scan().table_name("sms-2fa").consistent_read(true).into_paginator().items().send();
         let mut items = Vec::new();
         while let Some(item) = pages.next().await {
             items.push(item.expect("the table can be read"));
@@ -161,21 +186,50 @@ impl TestService {
 
     /// The user's audit trail, oldest first.
     pub async fn audit_trail(&self, user: &str) -> Vec<AuditEntry> {
-        let user = UserId::parse(user).expect("an identifier");
-        self.app.service.store.audit_trail(&user, usize::MAX).await.expect("the trail can be read")
+        let caller = Caller { user: UserId::parse(user).expect("an identifier"), origin: Origin::default() };
+        let (mut stats, deadline) = (RequestStats::default(), Deadline::after(Duration::from_secs(10)));
+        let mut session = self.app.service.session(&caller, deadline, &mut stats);
+        session.audit_trail(usize::MAX).await.expect("the trail can be read")
     }
 
     /// A request to build on.
     pub fn request(&self, method: Method, url: &str) -> reqwest::RequestBuilder {
-        self.http.request(method, url)
+        self.http.request(method, url).timeout(Duration::from_mins(1))
     }
 
-    /// The code in the text message that was sent last.
+    /// The code that was sent last.
     pub fn last_code(&self) -> String {
         let messages = self.inbox.received();
-        let message = messages.last().expect("a message was sent");
-        message.body().chars().take(6).collect()
+        messages.iter().rev().find_map(code_in).expect("a code was sent").to_owned()
     }
+
+    /// The text messages that hold no code, the first one first.
+    pub fn notifications(&self) -> Vec<ReceivedMessage> {
+        self.inbox.received().into_iter().filter(|message| code_in(message).is_none()).collect()
+    }
+}
+
+/// The code that a text message begins with; `None` if it holds none.
+fn code_in(message: &ReceivedMessage) -> Option<&str> {
+    message.body().get(..6).filter(|code| code.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The service with these settings, and the server that is in front of it.
+async fn serve(
+    variables: &BTreeMap<String, String>,
+    clock: &Arc<ManualClock>,
+    time_limit: Option<Duration>,
+) -> (Arc<App>, LocalServer) {
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
+    let mut parts = Parts { clock, random: Arc::new(SystemRandom), ..Parts::default() };
+    if let Some(request_time) = time_limit {
+        (parts.request_time, parts.store_try_timeout) = (request_time, SHORT_TRY);
+    }
+    let app = App::start_with(Vars::new(variables.clone()), parts).await;
+    let app = Arc::new(app.unwrap_or_else(|error| panic!("the service starts: {error}")));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
+    let server = LocalServer::start(listener, Arc::clone(&app), Options::default()).expect("the server starts");
+    (app, server)
 }
 
 /// One user's client.
@@ -215,14 +269,29 @@ impl User<'_> {
         self.call(Method::POST, "setup", json!({"method": "sms", "phone_number": phone, "code": code})).await
     }
 
-    /// POST send-sms.
+    /// POST send-sms for the usual purpose.
     pub async fn send_sms(&self) -> Reply {
         self.call(Method::POST, "send-sms", json!({})).await
     }
 
-    /// POST verify.
+    /// POST send-sms for this purpose.
+    pub async fn send_sms_for(&self, purpose: &str) -> Reply {
+        self.call(Method::POST, "send-sms", json!({"purpose": purpose})).await
+    }
+
+    /// POST verify for the usual purpose.
     pub async fn verify(&self, code: &str) -> Reply {
         self.call(Method::POST, "verify", json!({"code": code})).await
+    }
+
+    /// POST verify for this purpose.
+    pub async fn verify_for(&self, purpose: &str, code: &str) -> Reply {
+        self.call(Method::POST, "verify", json!({"code": code, "purpose": purpose})).await
+    }
+
+    /// POST verify, with the wish for new backup codes.
+    pub async fn regenerate_backup_codes(&self, code: &str) -> Reply {
+        self.call(Method::POST, "verify", json!({"code": code, "regenerate_backup_codes": true})).await
     }
 
     /// GET setup.
@@ -235,7 +304,12 @@ impl User<'_> {
         self.call(Method::DELETE, "setup", json!({"code": code})).await
     }
 
-    /// Enrolls `phone` in development and hands out the backup codes.
+    /// POST setup that turns 2FA off, for clients behind proxies that drop a DELETE's body.
+    pub async fn turn_off_by_post(&self, code: &str) -> Reply {
+        self.call(Method::POST, "setup", json!({"method": "none", "code": code})).await
+    }
+
+    /// Enrolls `phone` and hands out the backup codes.
     pub async fn enroll(&self, phone: &str) -> Vec<String> {
         let sent = self.setup(phone).await.expect(200);
         let code = match sent.body.get("warning") {
@@ -255,6 +329,19 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body; a string if it is no JSON.
     pub body: Value,
+}
+
+/// The answer that a gateway makes of a function's reply.
+fn read(reply: gateway_event::Reply) -> Reply {
+    let reply = serde_json::to_value(reply).expect("a reply is JSON");
+    let mut headers = HeaderMap::new();
+    for (name, value) in reply["headers"].as_object().expect("a reply has headers") {
+        let name: HeaderName = name.parse().expect("a header has a name");
+        headers.insert(name, value.as_str().and_then(|value| value.parse().ok()).expect("a header has a value"));
+    }
+    let status = reply["statusCode"].as_u64().and_then(|status| status.try_into().ok()).expect("a reply has a status");
+    let text = reply["body"].as_str().unwrap_or_default();
+    Reply { status, headers, body: serde_json::from_str(text).unwrap_or_else(|_| text.into()) }
 }
 
 impl Reply {

@@ -86,6 +86,15 @@ impl Template {
         self.evaluate(&self.source["Conditions"][name]) == json!(true)
     }
 
+    /// What `CloudFormation` would say against these parameters before it makes anything: the assertions of the rules that fail.
+    pub fn refusals(&self) -> Vec<String> {
+        let applies = |rule: &Value| self.evaluate(&rule["RuleCondition"]) == json!(true);
+        let rules = members(self.part("Rules")).into_values().filter(applies);
+        let assertions = rules.flat_map(|rule| rule["Assertions"].as_array().cloned().unwrap_or_default());
+        let failed = assertions.filter(|assertion| self.evaluate(&assertion["Assert"]) != json!(true));
+        failed.map(|assertion| text_of(&assertion["AssertDescription"])).collect()
+    }
+
     fn is_made(&self, resource: &Value) -> bool {
         resource["Condition"].as_str().is_none_or(|condition| self.condition(condition))
     }

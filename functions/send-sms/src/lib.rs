@@ -1,11 +1,7 @@
 //! `/api/v1/auth/2fa/send-sms/`: send a code again, or one to sign in with.
 
 use two_factor::{
-    api::{
-        problem::Problem,
-        request::{Request, SEND_SMS, SendBody},
-        response::Response,
-    },
+    api::{body::SendBody, problem::Problem, request::Request, response::Response, route::SEND_SMS},
     app::{App, Exchange},
 };
 
@@ -20,7 +16,6 @@ async fn answer(exchange: &mut Exchange<'_>) -> Result<Response, Problem> {
     let () = SEND_SMS.action(exchange.request)?;
     let caller = exchange.authenticate().await?;
     let body = SendBody::parse(exchange.request)?;
-    let (service, stats) = exchange.service();
-    let granted = service.send_sms(&caller, body.pending, stats).await;
+    let granted = exchange.session(&caller).send_sms(body.purpose).await;
     exchange.answer(granted)
 }

@@ -2,9 +2,11 @@
 
 use two_factor::{
     api::{
+        body::{DisableBody, SetupBody},
         problem::Problem,
-        request::{DisableBody, Request, SETUP, SetupAction, SetupBody},
+        request::Request,
         response::{self, Response},
+        route::{SETUP, SetupAction},
     },
     app::{App, Exchange},
 };
@@ -20,23 +22,24 @@ async fn answer(exchange: &mut Exchange<'_>) -> Result<Response, Problem> {
     let action = SETUP.action(exchange.request)?;
     let caller = exchange.authenticate().await?;
     match action {
-        SetupAction::Start => {
-            let body = SetupBody::parse(exchange.request)?;
-            let phone = exchange.phone_number(&body.phone_number)?;
-            let (service, stats) = exchange.service();
-            let granted = service.setup(&caller, phone, body.code, stats).await;
-            exchange.answer(granted)
-        }
+        SetupAction::Start => match SetupBody::parse(exchange.request)? {
+            SetupBody::Sms { phone_number, code } => {
+                let phone = exchange.phone_number(&phone_number)?;
+                let granted = exchange.session(&caller).setup(phone, code).await;
+                exchange.answer(granted)
+            }
+            SetupBody::None(body) => {
+                let granted = exchange.session(&caller).disable(body.code).await;
+                exchange.answer(granted)
+            }
+        },
         SetupAction::Status => {
-            let (service, stats) = exchange.service();
-            let status = service.status(&caller, stats).await;
-            let status = status.map_err(|failure| exchange.problem(failure))?;
+            let status = exchange.session(&caller).status().await.map_err(|failure| exchange.problem(failure))?;
             Ok(response::status(&status, exchange.request.id()))
         }
         SetupAction::Disable => {
             let body = DisableBody::parse(exchange.request)?;
-            let (service, stats) = exchange.service();
-            let granted = service.disable(&caller, body.code, stats).await;
+            let granted = exchange.session(&caller).disable(body.code).await;
             exchange.answer(granted)
         }
     }

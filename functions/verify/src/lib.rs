@@ -1,11 +1,7 @@
 //! `/api/v1/auth/2fa/verify/`: check a code, turn 2FA on, hand out backup codes.
 
 use two_factor::{
-    api::{
-        problem::Problem,
-        request::{Request, VERIFY, VerifyBody},
-        response::Response,
-    },
+    api::{body::VerifyBody, problem::Problem, request::Request, response::Response, route::VERIFY},
     app::{App, Exchange},
 };
 
@@ -20,7 +16,6 @@ async fn answer(exchange: &mut Exchange<'_>) -> Result<Response, Problem> {
     let () = VERIFY.action(exchange.request)?;
     let caller = exchange.authenticate().await?;
     let body = VerifyBody::parse(exchange.request)?;
-    let (service, stats) = exchange.service();
-    let granted = service.verify(&caller, body.code, body.regenerate_backup_codes, stats).await;
+    let granted = exchange.session(&caller).verify(body.code, body.purpose, body.regenerate_backup_codes).await;
     exchange.answer(granted)
 }

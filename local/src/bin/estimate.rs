@@ -6,9 +6,9 @@ use std::{
     process::ExitCode,
 };
 
-use two_factor::{
-    adapters::sms::prices::{self, MicroDollars},
-    domain::{Country, Provider},
+use two_factor::domain::{
+    Country, Provider,
+    price::{self, Price},
 };
 
 fn main() -> ExitCode {
@@ -39,14 +39,8 @@ enum ArgumentError {
     Twice(Country),
     #[error("MIX: the shares come to {0} percent, not to 100")]
     Sum(u64),
-    #[error("MIX: no price is known for {country} with {provider}; prices.csv has {known}", known = known())]
-    NoPrice { country: Country, provider: Provider },
     #[error("PROVIDER: {0:?} is none of {all}", all = Provider::ALL.map(Provider::as_str).join(", "))]
     Provider(String),
-}
-
-fn known() -> String {
-    prices::countries().map(|country| country.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// The messages of a month and what they cost.
@@ -63,7 +57,7 @@ struct Estimate {
 struct Row {
     country: Country,
     percent: u64,
-    price: MicroDollars,
+    price: Price,
 }
 
 const MOST_USERS: u64 = 1_000_000_000;
@@ -106,8 +100,7 @@ fn rows(mix: &str, provider: Provider) -> Result<Vec<Row>, ArgumentError> {
         if rows.iter().any(|row| row.country == country) {
             return Err(ArgumentError::Twice(country));
         }
-        let price = prices::estimate(country, provider).ok_or(ArgumentError::NoPrice { country, provider })?;
-        rows.push(Row { country, percent, price });
+        rows.push(Row { country, percent, price: price::estimate(country, provider) });
     }
     let sum = rows.iter().map(|row| row.percent).sum();
     if sum == 100 { Ok(rows) } else { Err(ArgumentError::Sum(sum)) }
@@ -121,13 +114,22 @@ impl fmt::Display for Estimate {
         let mut total = Hundredths(0);
         for Row { country, percent, price } in rows {
             let messages = Hundredths(u128::from(self.messages()) * u128::from(*percent));
-            let cost = Hundredths(messages.0 * u128::from(price.0));
+            let cost = Hundredths(messages.0 * u128::from(price.amount().0));
             total.0 += cost.0;
-            let (country, price) = (country.as_str(), price.to_string());
+            let mark = if matches!(price, Price::Assumed(_)) { "*" } else { "" };
+            let (country, price) = (country.as_str(), format!("{}{mark}", price.amount()));
             writeln!(f, "{country:<8} {percent:>5}% {:>16} {price:>14} {:>16}", messages.rounded(1), dollars(&cost))?;
         }
         writeln!(f, "{:<8} {:>5}% {:>16} {:>14} {:>16}", "total", 100, self.messages(), "", dollars(&total))?;
-        writeln!(f, "\nList prices of one segment each, from prices.csv; carrier fees, numbers and taxes come on top.")
+        let date = price::date();
+        writeln!(
+            f,
+            "\nList prices of one segment each, from prices.csv of {date}; carrier fees, numbers and taxes come on top."
+        )?;
+        if rows.iter().any(|row| matches!(row.price, Price::Assumed(_))) {
+            writeln!(f, "* prices.csv has no price for this country: that of the dearest ones is assumed.")?;
+        }
+        Ok(())
     }
 }
 
@@ -171,6 +173,14 @@ mod tests {
     }
 
     #[test]
+    fn a_country_without_a_price_is_reckoned_with_as_dear_and_marked() {
+        let table = table(&["1000", "2", "US=50,FR=50"]);
+        assert!(table.contains("FR          50%             1000        0.5000*           500.00"), "{table}");
+        assert!(table.ends_with("* prices.csv has no price for this country: that of the dearest ones is assumed.\n"), "{table}");
+        assert!(table.contains("from prices.csv of 20"), "{table}");
+    }
+
+    #[test]
     fn a_wrong_argument_is_named_in_one_line() {
         for (arguments, error) in [
             (&["1000", "2"][..], "usage: "),
@@ -186,7 +196,6 @@ mod tests {
             (&["1000", "2", "US=0,GB=100"], "MIX: \"US=0\""),
             (&["1000", "2", "US=50,US=50"], "MIX: US is there twice"),
             (&["1000", "2", "US=50,GB=40"], "MIX: the shares come to 90 percent"),
-            (&["1000", "2", "FR=100"], "MIX: no price is known for FR with twilio; prices.csv has US, CA, GB, DE, AU"),
             (&["1000", "2", "US=100", "pigeon"], "PROVIDER: \"pigeon\" is none of twilio, sns"),
         ] {
             let found = Estimate::new(arguments).unwrap_err().to_string();

@@ -20,9 +20,9 @@ use two_factor::{
             client,
             table::{TTL, has_our_keys},
         },
-        secrets::{Secret, SecretError, SecretSource},
+        secrets::{CachedSecret, Secret, SecretsManagerSource},
     },
-    ports::Clock,
+    ports::{Clock, SecretError},
 };
 
 use super::{Finding, Problem, Report, innermost};
@@ -32,16 +32,9 @@ const LEAVE_SANDBOX: &str = "ask AWS for production access (docs/operations.md, 
 
 /// What the secret says.
 pub(super) async fn secret(aws: &Aws, id: &str, clock: Arc<dyn Clock>) -> Result<Secret, Problem> {
-    let source = SecretSource::new(SecretsManager::new(aws.config()), id, clock);
-    source.load().await.map_err(|error| match error {
-        SecretError::Wrong(error) => {
-            let remedy = "compare SECRET_ID with the stack's output SecretArn; reading takes secretsmanager:GetSecretValue";
-            Problem::new(format!("{id}: {}", error.problem), remedy)
-        }
-        SecretError::Unavailable => Problem::new(
-            error.to_string(),
-            "look at AWS_REGION, the network and whether your session is over; --verbose shows the answer",
-        ),
+    let source = Arc::new(SecretsManagerSource::new(SecretsManager::new(aws.config()), id));
+    CachedSecret::new(source, clock).load().await.map_err(|SecretError { secret, problem, remedy, .. }| {
+        Problem::new(format!("{secret} {problem}"), format!("{remedy} (SECRET_ID; the stack's output SecretArn)"))
     })
 }
 

@@ -114,7 +114,11 @@ pub(crate) async fn run(settings: &Settings, parts: &Parts, out: &mut dyn Write)
     match &config {
         Ok(config) => report.finding("settings", &Ok(summary(config)))?,
         Err(_) if !secret_is_known => report.skipped("settings", "some of them are in the secret")?,
-        Err(error) => report.finding("settings", &Err(wrong_setting(error)))?,
+        Err(errors) => {
+            for error in errors {
+                report.finding("settings", &Err(wrong_setting(error)))?;
+            }
+        }
     }
 
     match (&aws, table_name(&vars)) {
@@ -123,7 +127,7 @@ pub(crate) async fn run(settings: &Settings, parts: &Parts, out: &mut dyn Write)
         (_, Err(_)) => report.skipped("table", "its name is wrong")?,
     }
 
-    let is_production = vars.parse("APP_ENV").ok().flatten() == Some(Environment::Production);
+    let is_production = Environment::of(&vars) == Ok(Environment::Production);
     match &config {
         Ok(config) => report.finding("tokens", &tokens::check(&config.auth, &http, &parts.clock).await)?,
         Err(_) => report.skipped("tokens", "the settings come first")?,
@@ -135,9 +139,14 @@ pub(crate) async fn run(settings: &Settings, parts: &Parts, out: &mut dyn Write)
             for provider in &sms.providers {
                 check_provider(provider, aws.as_ref(), &http, is_production, &mut report).await?;
             }
+            report.finding("prices", &providers::prices(parts.clock.now()))?;
         }
         Err(_) if !secret_is_known => report.skipped("sms", "the credentials are in the secret")?,
-        Err(error) => report.finding("sms", &Err(wrong_setting(&error)))?,
+        Err(errors) => {
+            for error in &errors {
+                report.finding("sms", &Err(wrong_setting(error)))?;
+            }
+        }
     }
 
     let Report { good, problems, skipped, .. } = report;

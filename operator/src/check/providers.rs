@@ -1,10 +1,18 @@
-//! The REST providers: whether they take our credentials, whether there is money, and whether the sender is ours.
+//! The REST providers: whether they take our credentials, whether there is money, and whether the sender is ours. And whether what
+//! is reckoned with for messages is still what they cost.
 
 use reqwest::{Client, RequestBuilder, Url, header::AUTHORIZATION};
 use serde_json::Value;
-use two_factor::config::sms::{
-    BaseUrl, MessageBirdApi, MessageBirdConfig, PlivoConfig, PlivoSender, SenderId, TwilioAuth, TwilioConfig, TwilioSender,
-    VonageConfig,
+use two_factor::{
+    adapters::http::{BodyError, read_body},
+    config::{
+        sender::SenderId,
+        sms::{
+            MessageBirdApi, MessageBirdConfig, PlivoConfig, PlivoSender, TwilioAuth, TwilioConfig, TwilioSender, VonageConfig,
+        },
+        url::BaseUrl,
+    },
+    domain::{Timestamp, price},
 };
 
 use super::{Finding, Problem, innermost};
@@ -41,15 +49,12 @@ async fn get(request: RequestBuilder) -> Result<Answer, Problem> {
             "look at the network, its status page and its …_BASE_URL, if one is set",
         )
     };
-    let mut response = request.send().await.map_err(|error| unreachable(&error))?;
+    let response = request.send().await.map_err(|error| unreachable(&error))?;
     let status = response.status().as_u16();
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_ANSWER_BYTES {
-            return Err(unexpected(status));
-        }
-    }
+    let body = read_body(response, MAX_ANSWER_BYTES).await.map_err(|error| match error {
+        BodyError::TooLong => unexpected(status),
+        BodyError::Lost(error) => unreachable(&error),
+    })?;
     Ok(Answer { status, body: serde_json::from_slice(&body).unwrap_or_default() })
 }
 
@@ -69,6 +74,16 @@ fn not_taken(variables: &str) -> Problem {
 
 fn no_money(balance: &str) -> Problem {
     Problem::new(format!("the balance is {balance}: messages are refused"), "top up the account, and let it recharge itself")
+}
+
+/// How old the prices are that the cost metrics and the cost alarm reckon with.
+pub(super) fn prices(now: Timestamp) -> Finding {
+    let date = price::date();
+    if price::are_outdated(now) {
+        let remedy = "compare shared/src/domain/prices.csv with your contracts, set its date, and deploy";
+        return Err(Problem::new(format!("the list of {date} is older than a year: the cost metrics reckon with it"), remedy));
+    }
+    Ok(format!("list of {date}"))
 }
 
 /// Twilio: the account, its balance and the sender. A standard API key may see neither account nor balance, but sends all the same.

@@ -3,7 +3,7 @@
 //! The functions need none of what `aws-config` adds (profiles, single sign-on, the instance metadata service): Lambda passes
 //! region and credentials in the environment, once for the life of the process.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use aws_credential_types::{
     Credentials,
@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::{
     behavior_version::BehaviorVersion,
     http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
     orchestrator::{HttpRequest, HttpResponse},
-    result::ConnectorError,
+    result::{ConnectorError, DispatchFailure},
     runtime_components::RuntimeComponents,
 };
 use aws_smithy_types::{
@@ -32,7 +32,7 @@ use reqwest::{Body, Client};
 use super::{http as http_client, roots};
 use crate::config::{ConfigError, Vars};
 
-/// How long one try of a call may take.
+/// How long one attempt at a call may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a call may take with its retries.
@@ -41,10 +41,10 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long an unused connection is kept. AWS calls are signed, idempotent and retried: a connection closed under one is harmless.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// At most this many tries of a call, apart from what a client asks for itself. Connections stay in the pool whatever happened on
-/// them: the pool is not the SDK's own, and notifications a broken one itself.
-pub fn retries(most_attempts: u32) -> RetryConfig {
-    RetryConfig::standard().with_max_attempts(most_attempts).with_reconnect_mode(ReconnectMode::ReuseAllConnections)
+/// At most this many attempts at a call. Connections stay in the pool whatever happened on them: the pool is not the SDK's own, and
+/// notices by itself that one is broken.
+pub fn retries(max_attempts: u32) -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(max_attempts).with_reconnect_mode(ReconnectMode::ReuseAllConnections)
 }
 
 /// An AWS service that this one calls.
@@ -86,7 +86,9 @@ impl AwsService {
 #[derive(Clone, Debug)]
 pub struct Aws {
     config: SdkConfig,
+    sending: SdkConfig,
     http: Client,
+    sending_http: Client,
     region: String,
     endpoints: Endpoints,
 }
@@ -119,7 +121,9 @@ impl Aws {
             .or_else(|| vars.get("AWS_DEFAULT_REGION"))
             .ok_or_else(|| ConfigError::new("AWS_REGION", "is needed to call AWS"))?
             .to_owned();
-        let http = http_client::build(roots::aws_tls(vars, &region)?, POOL_IDLE_TIMEOUT, None)?;
+        let tls = roots::aws_tls(vars, &region)?;
+        let http = http_client::build(tls.clone(), POOL_IDLE_TIMEOUT, None)?;
+        let sending_http = http_client::build(tls, http_client::SENDING_IDLE_TIMEOUT, None)?;
         let endpoints = Endpoints(vars.clone());
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(http_client::CONNECT_TIMEOUT)
@@ -139,7 +143,11 @@ impl Aws {
         builder.set_endpoint_url(vars.get("AWS_ENDPOINT_URL").map(str::to_owned));
         builder.set_use_fips(vars.parse("AWS_USE_FIPS_ENDPOINT")?);
         builder.set_use_dual_stack(vars.parse("AWS_USE_DUALSTACK_ENDPOINT")?);
-        Ok(Self { config: builder.build(), http, region, endpoints })
+        let config = builder.build();
+        let transport = Transport { client: sending_http.clone(), read_timeout: None };
+        let sending =
+            config.to_builder().http_client(transport).retry_config(retries(1)).timeout_config(TimeoutConfig::disabled());
+        Ok(Self { sending: sending.build(), config, http, sending_http, region, endpoints })
     }
 
     /// What to make clients from.
@@ -147,11 +155,29 @@ impl Aws {
         &self.config
     }
 
+    /// What to make the clients from that send text messages. They try once: a second try could be a second message (S12). The SDK
+    /// sets them no time limits, for it does not tell a connection that did not come about from an answer that did not come:
+    /// connecting is limited by the HTTP client, the whole by whoever sends. They have connections of their own, which are kept
+    /// only for as long as a send may use them again.
+    pub const fn sending(&self) -> &SdkConfig {
+        &self.sending
+    }
+
     /// Opens a connection to each of `services` at once, in the pool that their clients use; see
     /// [`http_client::open_connections`].
     pub async fn open_connections(&self, services: &[AwsService], limit: Duration) {
-        let urls: Vec<String> = services.iter().map(|service| self.url(*service)).collect();
-        http_client::open_connections(&self.http, &urls, limit).await;
+        let opening = services.iter().map(|service| async {
+            http_client::open_connections(self.client(*service), &[self.url(*service)], limit).await;
+        });
+        futures_util::future::join_all(opening).await;
+    }
+
+    /// The HTTP client that a service is called with.
+    const fn client(&self, service: AwsService) -> &Client {
+        match service {
+            AwsService::DynamoDb | AwsService::SecretsManager => &self.http,
+            AwsService::Sns | AwsService::EndUserMessaging => &self.sending_http,
+        }
     }
 
     /// Where a service is, as far as opening a connection early is concerned. A special endpoint (FIPS, dual stack, another
@@ -193,7 +219,7 @@ struct Transport {
 }
 
 impl HttpClient for Transport {
-    /// The connect timeout is the client's own, for all calls; [`Aws`] tells the SDK the same one.
+    /// The connect timeout is the client's own, for all calls. The SDK is told the same one, but where it sends text messages.
     fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(Self { client: self.client.clone(), read_timeout: settings.read_timeout() })
     }
@@ -217,6 +243,12 @@ impl HttpConnector for Transport {
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
+}
+
+/// Whether a call never left, because there was no connection to send it on.
+pub fn never_connected(failure: &DispatchFailure) -> bool {
+    let source = failure.as_connector_error().and_then(Error::source);
+    source.and_then(|source| source.downcast_ref()).is_some_and(reqwest::Error::is_connect)
 }
 
 /// Tells the SDK what may be tried again: what happened on the way, not what was wrong with the request.

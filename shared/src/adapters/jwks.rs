@@ -1,7 +1,10 @@
 //! The token issuer's public keys, from `AUTH_JWKS_URL` (RFC 7517), cached.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,15 +14,16 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use super::http::{BodyError, read_body};
 use crate::{
     domain::Timestamp,
     ports::{Clock, KeysUnavailable, SignatureAlgorithm, VerificationKey, VerificationKeys},
 };
 
-/// The least time between two fetches, however many unknown keys are asked for.
+/// The minimum time between two fetches, however many unknown keys are asked for.
 const REFETCH_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The least time between two fetches while no keys are known at all, so that a start during an outage ends soon after it.
+/// The minimum time between two fetches while no keys are known at all, so that a start during an outage ends soon after it.
 const FIRST_FETCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long keys are used without looking whether the issuer has withdrawn one.
@@ -27,7 +31,7 @@ const MAX_AGE: Duration = Duration::from_secs(3600);
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The most that is read of an answer.
+/// A longer document is refused.
 const MAX_DOCUMENT_BYTES: usize = 128 * 1024;
 
 /// The keys at a URL. Fetched when first needed, again when a token names an unknown key, and once an hour; keys that are known
@@ -39,6 +43,8 @@ pub struct JwksKeys {
     known: RwLock<Option<Known>>,
     /// Held while fetching, so that concurrent requests share one fetch.
     last_fetch: Mutex<Option<LastFetch>>,
+    /// How many fetches have ended.
+    fetches: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -53,6 +59,7 @@ struct NamedKey {
 }
 
 struct LastFetch {
+    /// When it ended; when it began, while it is under way or if it was cut short.
     at: Timestamp,
     succeeded: bool,
 }
@@ -60,10 +67,10 @@ struct LastFetch {
 impl JwksKeys {
     /// The keys at `url`, fetched with `http`, which should follow no redirects.
     pub fn new(http: reqwest::Client, url: Url, clock: Arc<dyn Clock>) -> Self {
-        Self { http, url, clock, known: RwLock::new(None), last_fetch: Mutex::new(None) }
+        Self { http, url, clock, known: RwLock::new(None), last_fetch: Mutex::new(None), fetches: AtomicU64::new(0) }
     }
 
-    /// Fetches the keys now, whatever is known, for an operator who wants to know whether that works; how many of them are of use.
+    /// Fetches the keys now, for an operator who wants to know whether that works. Returns how many of them are usable.
     ///
     /// # Errors
     /// When the URL does not answer, or answers with no usable key.
@@ -91,29 +98,28 @@ impl JwksKeys {
         }
         // Noted before the fetch: one that is cut short counts too.
         *last = Some(LastFetch { at: now, succeeded: false });
-        match self.fetch().await {
+        let succeeded = match self.fetch().await {
             Ok(keys) => {
                 let known = Known { keys, fetched_at: now };
                 *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
-                *last = Some(LastFetch { at: now, succeeded: true });
                 true
             }
             Err(error) => {
                 tracing::warn!(%error, "the token keys could not be fetched");
                 false
             }
-        }
+        };
+        *last = Some(LastFetch { at: self.clock.now(), succeeded });
+        self.fetches.fetch_add(1, Ordering::Release);
+        succeeded
     }
 
     async fn fetch(&self) -> Result<Arc<[NamedKey]>, FetchError> {
-        let mut response = self.http.get(self.url.clone()).timeout(TIMEOUT).send().await?.error_for_status()?;
-        let mut document = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            document.extend_from_slice(&chunk);
-            if document.len() > MAX_DOCUMENT_BYTES {
-                return Err(FetchError::TooLarge);
-            }
-        }
+        let response = self.http.get(self.url.clone()).timeout(TIMEOUT).send().await?.error_for_status()?;
+        let document = read_body(response, MAX_DOCUMENT_BYTES).await.map_err(|error| match error {
+            BodyError::TooLong => FetchError::TooLarge,
+            BodyError::Lost(error) => FetchError::Http(error),
+        })?;
         let document: Document = serde_json::from_slice(&document).map_err(|_| FetchError::NoKeySet)?;
         let keys: Arc<[NamedKey]> = document.keys.into_iter().filter_map(NamedKey::parse).collect();
         if keys.is_empty() { Err(FetchError::NoKeySet) } else { Ok(keys) }
@@ -125,12 +131,15 @@ impl VerificationKeys for JwksKeys {
         if let Some(key) = self.fresh().and_then(|known| known.find(id, algorithm)) {
             return Ok(Some(key));
         }
+        let fetches = self.fetches.load(Ordering::Acquire);
         let mut last = self.last_fetch.lock().await;
-        // Another request may have fetched while this one waited.
-        if let Some(key) = self.fresh().and_then(|known| known.find(id, algorithm)) {
-            return Ok(Some(key));
-        }
-        let is_fresh = self.refetch(&mut last).await;
+        // A fetch that ended while this request waited is as good as one of its own, whatever came of it: a slow issuer that fails
+        // is not asked again by each that waited.
+        let shared = last.as_ref().filter(|_| self.fetches.load(Ordering::Acquire) != fetches).map(|last| last.succeeded);
+        let is_fresh = match shared {
+            Some(succeeded) => succeeded,
+            None => self.refetch(&mut last).await,
+        };
         match self.known().and_then(|known| known.find(id, algorithm)) {
             Some(key) => Ok(Some(key)),
             None if is_fresh => Ok(None),

@@ -1,6 +1,7 @@
 //! The ports' implementations: everything that talks to a network, a clock or the operating system.
 
 pub mod aws;
+pub mod development_token;
 pub mod dynamodb;
 pub mod http;
 pub mod jwks;

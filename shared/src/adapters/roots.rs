@@ -1,7 +1,7 @@
 //! Which certificate authorities outgoing connections trust: compiled in, so that no start parses the system's list.
 //!
 //! Mozilla's list comes as data that is ready for use (`webpki-roots`). The AWS clients trust only the part of it that Amazon
-//! runs: whoever tricks another authority into a certificate for an AWS endpoint gains nothing.
+//! runs, so that a certificate for an AWS endpoint that another authority was tricked into is worth nothing here.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use rustls::{
 };
 use webpki_roots::TLS_SERVER_ROOTS;
 
-use crate::config::{ConfigError, Vars};
+use crate::config::{ConfigError, Vars, settings::EXTRA_CA_FILE};
 
 /// How the subjects of Amazon Trust Services' roots end (<https://www.amazontrust.com/repository/>).
 const AMAZON_SUBJECTS: [&str; 5] = [
@@ -65,8 +65,8 @@ fn mozilla_roots() -> RootCertStore {
 }
 
 fn add_extra(vars: &Vars, roots: &mut RootCertStore) -> Result<(), ConfigError> {
-    if let Some(path) = vars.get("EXTRA_CA_FILE") {
-        roots.roots.extend(read_certificates("EXTRA_CA_FILE", path)?.roots);
+    if let Some(path) = EXTRA_CA_FILE.get(vars) {
+        roots.roots.extend(read_certificates(EXTRA_CA_FILE.name, path)?.roots);
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// The operating system's generator (S1). Where that fails there is no going on: it panics rather than hand out anything else.
+/// The operating system's generator (S1). Panics where that fails, since no other source is fit for codes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemRandom;
 

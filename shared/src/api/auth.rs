@@ -1,16 +1,16 @@
 //! Who is calling: bearer tokens (RFC 6750) and what makes them good (RFC 8725). The user comes from here and nowhere else (S20).
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
-use lambda_http::http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, header::AUTHORIZATION};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, errors::ErrorKind};
 use reqwest::Url;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
 use super::request::Request;
 use crate::{
-    config::{AuthConfig, AuthMode},
+    config::{AuthConfig, AuthMode, auth::RequiredClaim},
     domain::{Timestamp, UserId},
     ports::{Clock, SignatureAlgorithm, VerificationKey, VerificationKeys},
 };
@@ -18,7 +18,7 @@ use crate::{
 /// How far the issuer's clock may be from ours.
 const LEEWAY: Duration = Duration::from_secs(60);
 
-/// The longest token that is looked at. API Gateway passes at most 10,240 bytes of headers.
+/// A longer token is refused unread. API Gateway passes at most 10,240 bytes of headers.
 const MAX_TOKEN_BYTES: usize = 8192;
 
 /// Why it is not known who is calling.
@@ -27,7 +27,11 @@ pub enum AuthError {
     /// There are no credentials.
     #[error("no credentials")]
     Missing,
-    /// There are credentials, and they are no good. The reason is for the log; the client learns that its token is invalid.
+    /// There is a token, and its time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// There are credentials, and they are no good: why, as half a sentence about the token. It is for the log, and for the client in
+    /// development alone.
     #[error("invalid credentials: {0}")]
     Invalid(&'static str),
     /// The keys that tell good credentials from bad ones cannot be reached.
@@ -35,12 +39,19 @@ pub enum AuthError {
     KeysUnavailable,
 }
 
+/// Who is calling, as a verified token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authenticated {
+    /// The user.
+    pub user: UserId,
+    /// The end user's address (S13), where a claim is configured for it and holds one.
+    pub address: Option<IpAddr>,
+}
+
 /// Tells who is calling.
 pub struct Authenticator<K> {
     check: Check<K>,
-    user_claim: String,
-    issuer: Option<String>,
-    audience: Option<String>,
+    config: AuthConfig,
     clock: Arc<dyn Clock>,
 }
 
@@ -48,7 +59,8 @@ pub struct Authenticator<K> {
 enum Check<K> {
     Hs256(DecodingKey),
     Jwks(K),
-    Gateway,
+    /// Nobody here: the host has checked the token, and says what its claims are.
+    Host,
 }
 
 impl<K: VerificationKeys> Authenticator<K> {
@@ -57,15 +69,9 @@ impl<K: VerificationKeys> Authenticator<K> {
         let check = match &config.mode {
             AuthMode::Hs256 { secret } => Check::Hs256(DecodingKey::from_secret(secret.expose_secret().as_bytes())),
             AuthMode::Jwks { url } => Check::Jwks(keys(url)),
-            AuthMode::Gateway => Check::Gateway,
+            AuthMode::Gateway => Check::Host,
         };
-        Self {
-            check,
-            user_claim: config.user_claim.clone(),
-            issuer: config.issuer.clone(),
-            audience: config.audience.clone(),
-            clock,
-        }
+        Self { check, config: config.clone(), clock }
     }
 
     /// Fetches what is needed to check tokens, if it has to be fetched: for the init phase.
@@ -75,74 +81,102 @@ impl<K: VerificationKeys> Authenticator<K> {
         }
     }
 
-    /// The user that the request's token was issued to.
+    /// The user that the request's token was issued to, and the address that the token names.
     ///
     /// # Errors
     /// See [`AuthError`].
-    pub async fn authenticate(&self, request: &Request) -> Result<UserId, AuthError> {
+    pub async fn authenticate(&self, request: &Request) -> Result<Authenticated, AuthError> {
         match &self.check {
             Check::Hs256(key) => {
                 let claims = verified_claims(bearer_token(&request.headers)?, Algorithm::HS256, key)?;
-                self.user(&claims, Claims::OfToken)
+                self.judge(&claims)
             }
             Check::Jwks(keys) => {
                 let unverified_token = bearer_token(&request.headers)?;
-                let header = decode_header(unverified_token).map_err(|_| AuthError::Invalid("not a token"))?;
+                let header = decode_header(unverified_token).map_err(|_| AuthError::Invalid("it is not a JSON Web Token"))?;
                 let (wanted, algorithm) = match header.alg {
                     Algorithm::RS256 => (SignatureAlgorithm::Rs256, Algorithm::RS256),
                     Algorithm::ES256 => (SignatureAlgorithm::Es256, Algorithm::ES256),
                     Algorithm::EdDSA => (SignatureAlgorithm::EdDsa, Algorithm::EdDSA),
-                    _ => return Err(AuthError::Invalid("an algorithm that is not accepted")),
+                    _ => return Err(AuthError::Invalid("it is not signed with RS256, ES256 or EdDSA")),
                 };
                 let key = keys
                     .find(header.kid.as_deref(), wanted)
                     .await
                     .map_err(|_| AuthError::KeysUnavailable)?
                     .filter(|key| key.algorithm() == wanted)
-                    .ok_or(AuthError::Invalid("no such key"))?;
+                    .ok_or(AuthError::Invalid("the issuer has published no such key"))?;
                 let claims = verified_claims(unverified_token, algorithm, &decoding_key(&key))?;
-                self.user(&claims, Claims::OfToken)
+                self.judge(&claims)
             }
-            Check::Gateway => self.user(request.gateway.claims.as_ref().ok_or(AuthError::Missing)?, Claims::OfGateway),
+            Check::Host => self.judge(request.context.claims.as_ref().ok_or(AuthError::Missing)?),
         }
     }
 
-    /// The user that verified claims name, if they hold now and for us.
-    fn user(&self, claims: &Map<String, Value>, form: Claims) -> Result<UserId, AuthError> {
-        self.check_time(claims, form)?;
-        if let Some(issuer) = &self.issuer
+    /// Who verified claims say is calling, if they hold now and for us.
+    fn judge(&self, claims: &Map<String, Value>) -> Result<Authenticated, AuthError> {
+        let AuthConfig { issuer, audience, user_claim, required_claims, address_claim, .. } = &self.config;
+        self.check_time(claims)?;
+        if let Some(issuer) = issuer
             && claims.get("iss").and_then(Value::as_str) != Some(issuer)
         {
-            return Err(AuthError::Invalid("another issuer"));
+            return Err(AuthError::Invalid("it is of another issuer"));
         }
-        if let Some(audience) = &self.audience
-            && !form.audience_is(claims, audience)
+        if let Some(audience) = audience
+            && !is_for(claims, audience)
         {
-            return Err(AuthError::Invalid("another audience"));
+            return Err(AuthError::Invalid("it is for another audience"));
         }
-        let name = match claims.get(&self.user_claim) {
+        if !required_claims.iter().all(|claim| has(claims, claim)) {
+            return Err(AuthError::Invalid("it lacks a claim that is required here, or has another value for it"));
+        }
+        let name = match claims.get(user_claim) {
             Some(Value::String(name)) => name.clone(),
             Some(Value::Number(number)) if number.is_i64() || number.is_u64() => number.to_string(),
             Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-                return Err(AuthError::Invalid("the user claim is neither a string nor an integer"));
+                return Err(AuthError::Invalid("its user claim is neither a string nor an integer"));
             }
-            None => return Err(AuthError::Invalid("no user claim")),
+            None => return Err(AuthError::Invalid("it has no user claim")),
         };
-        UserId::parse(&name).map_err(|_| AuthError::Invalid("the user claim is empty or too long"))
+        let user = UserId::parse(&name).map_err(|_| AuthError::Invalid("its user claim is empty or too long"))?;
+        let address = address_claim.as_ref().and_then(|claim| claims.get(claim)?.as_str()?.trim().parse::<IpAddr>().ok());
+        Ok(Authenticated { user, address: address.map(|address| address.to_canonical()) })
     }
 
-    fn check_time(&self, claims: &Map<String, Value>, form: Claims) -> Result<(), AuthError> {
+    fn check_time(&self, claims: &Map<String, Value>) -> Result<(), AuthError> {
         let now = seconds(self.clock.now());
-        match form.instant(claims.get("exp")) {
-            Instant::At(exp) if now >= exp + LEEWAY.as_secs_f64() => return Err(AuthError::Invalid("expired")),
-            Instant::At(_) | Instant::LeftToGateway => {}
-            Instant::Absent | Instant::Wrong => return Err(AuthError::Invalid("no expiry time")),
+        // A `NumericDate`: seconds since the Unix epoch (RFC 7519, 2).
+        let date = |name| match claims.get(name) {
+            None => Ok(None),
+            Some(date) => date.as_f64().map(Some).ok_or(AuthError::Invalid("one of its dates is not a number")),
+        };
+        let expiry = date("exp")?.ok_or(AuthError::Invalid("it has no expiry time"))?;
+        if now >= expiry + LEEWAY.as_secs_f64() {
+            return Err(AuthError::Expired);
         }
-        match form.instant(claims.get("nbf")) {
-            Instant::At(nbf) if now < nbf - LEEWAY.as_secs_f64() => Err(AuthError::Invalid("not valid yet")),
-            Instant::Wrong => Err(AuthError::Invalid("a time that is none")),
-            Instant::At(_) | Instant::LeftToGateway | Instant::Absent => Ok(()),
+        match date("nbf")? {
+            Some(start) if now < start - LEEWAY.as_secs_f64() => Err(AuthError::Invalid("it is not valid yet")),
+            Some(_) | None => Ok(()),
         }
+    }
+}
+
+/// Whether the token has the claim with its value: a string as it is, a number or a boolean as JSON writes it.
+fn has(claims: &Map<String, Value>, required: &RequiredClaim) -> bool {
+    let value = match claims.get(&required.name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(scalar @ (Value::Number(_) | Value::Bool(_))) => scalar.to_string(),
+        Some(Value::Null | Value::Array(_) | Value::Object(_)) | None => return false,
+    };
+    value == required.value
+}
+
+/// Whether `audience` is among those that the token is for.
+fn is_for(claims: &Map<String, Value>, audience: &str) -> bool {
+    match claims.get("aud") {
+        Some(Value::String(one)) => one == audience,
+        Some(Value::Array(several)) => several.iter().any(|one| one.as_str() == Some(audience)),
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => false,
     }
 }
 
@@ -152,11 +186,14 @@ fn verified_claims(unverified_token: &str, algorithm: Algorithm, key: &DecodingK
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
     validation.validate_aud = false;
-    let token = decode::<Map<String, Value>>(unverified_token, key, &validation)
-        .map_err(|_| AuthError::Invalid("not a token, another algorithm, or a wrong signature"))?;
+    let token = decode::<Map<String, Value>>(unverified_token, key, &validation).map_err(|error| match error.kind() {
+        ErrorKind::InvalidSignature => AuthError::Invalid("it was signed with another key"),
+        ErrorKind::InvalidAlgorithm => AuthError::Invalid("it is signed with another algorithm"),
+        _ => AuthError::Invalid("it is not a JSON Web Token"),
+    })?;
     if token.header.crit.is_some() {
         // We know of no extension, so a critical one makes the token invalid (RFC 7515, 4.1.11).
-        return Err(AuthError::Invalid("a critical extension"));
+        return Err(AuthError::Invalid("it has a critical extension"));
     }
     Ok(token.claims)
 }
@@ -174,8 +211,8 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, AuthError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = match (values.next(), values.next()) {
         (None, _) => return Err(AuthError::Missing),
-        (Some(_), Some(_)) => return Err(AuthError::Invalid("several Authorization headers")),
-        (Some(value), None) => value.to_str().map_err(|_| AuthError::Invalid("not a token"))?,
+        (Some(_), Some(_)) => return Err(AuthError::Invalid("there are several Authorization headers")),
+        (Some(value), None) => value.to_str().map_err(|_| AuthError::Invalid("it is not a JSON Web Token"))?,
     };
     let (scheme, token) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
     let token = token.trim();
@@ -183,61 +220,13 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, AuthError> {
         return Err(AuthError::Missing);
     }
     let is_token = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    if token.len() > MAX_TOKEN_BYTES || !is_token {
-        return Err(AuthError::Invalid("not a token, or too long a one"));
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(AuthError::Invalid("it is too long"));
+    }
+    if !is_token {
+        return Err(AuthError::Invalid("it is not a JSON Web Token"));
     }
     Ok(token)
-}
-
-/// In which form claims come.
-#[derive(Clone, Copy)]
-enum Claims {
-    /// As the issuer wrote them.
-    OfToken,
-    /// As strings: the gateway's authorizer has judged the token, and passes its claims on as text.
-    OfGateway,
-}
-
-/// A claim that is a time.
-enum Instant {
-    Absent,
-    /// Seconds since the Unix epoch (RFC 7519, `NumericDate`).
-    At(f64),
-    /// A Cognito authorizer writes dates in words. The authorizer has judged them; we do not try to read them.
-    LeftToGateway,
-    Wrong,
-}
-
-impl Claims {
-    fn instant(self, claim: Option<&Value>) -> Instant {
-        match (self, claim) {
-            (_, None) => Instant::Absent,
-            (_, Some(Value::Number(number))) => number.as_f64().map_or(Instant::Wrong, Instant::At),
-            (Self::OfGateway, Some(Value::String(text))) => match text.parse::<f64>() {
-                Ok(seconds) if seconds.is_finite() => Instant::At(seconds),
-                Ok(_) => Instant::Wrong,
-                Err(_) => Instant::LeftToGateway,
-            },
-            (_, Some(Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_))) => Instant::Wrong,
-        }
-    }
-
-    /// Whether `audience` is among those that the token is for.
-    fn audience_is(self, claims: &Map<String, Value>, audience: &str) -> bool {
-        let listed = |aud: &Value| match aud {
-            Value::String(one) => one == audience,
-            Value::Array(several) => several.iter().any(|one| one.as_str() == Some(audience)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
-        };
-        match self {
-            Self::OfToken => claims.get("aud").is_some_and(listed),
-            // The gateway's JWT authorizer takes `client_id` where there is no `aud`, and writes a list as `[one two]`.
-            Self::OfGateway => claims.get("aud").or_else(|| claims.get("client_id")).is_some_and(|aud| {
-                let list = aud.as_str().and_then(|text| text.strip_prefix('[')?.strip_suffix(']'));
-                listed(aud) || list.is_some_and(|list| list.split_whitespace().any(|one| one == audience))
-            }),
-        }
-    }
 }
 
 fn seconds(instant: Timestamp) -> f64 {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lambda_http::http::{
+use http::{
     HeaderName, HeaderValue, StatusCode,
     header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE},
 };
@@ -13,7 +13,11 @@ use super::{
     response::{self, Response},
 };
 use crate::{
-    domain::{PhoneNumberError, Policy, Refusal, decide::SendLimit, message::delivery::DeliveryReason, timestamp::secs_ceil},
+    config::Environment,
+    domain::{
+        PhoneNumberError, Policy, Purpose, Refusal, message::delivery::DeliveryReason, sms::send_window::SendLimit,
+        timestamp::secs_ceil,
+    },
     use_cases::Failure,
 };
 
@@ -33,10 +37,13 @@ pub enum Problem {
     },
     /// The phone number cannot be enrolled.
     PhoneNumber(PhoneNumberError),
-    /// There are no credentials.
-    MissingCredentials,
-    /// There are credentials, and they are no good.
-    InvalidCredentials,
+    /// It is not known who is calling.
+    Unauthorized {
+        /// What the client may act on.
+        reason: UnauthorizedReason,
+        /// Exactly why, as half a sentence about the token; `None` where clients are not told.
+        explanation: Option<&'static str>,
+    },
     /// There is no such path.
     NotFound,
     /// The path does not know this method.
@@ -83,12 +90,23 @@ pub struct Quota {
     pub window: Duration,
 }
 
-impl From<&AuthError> for Problem {
-    fn from(error: &AuthError) -> Self {
-        match error {
-            AuthError::Missing => Self::MissingCredentials,
-            AuthError::Invalid(_) => Self::InvalidCredentials,
-            AuthError::KeysUnavailable => Self::Unavailable,
+/// Why it is not known who is calling, as far as every client is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnauthorizedReason {
+    /// There are no credentials.
+    Missing,
+    /// The token's time is over: a new one will do.
+    Expired,
+    /// The credentials are no good.
+    Invalid,
+}
+
+impl UnauthorizedReason {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Expired => "expired",
+            Self::Invalid => "invalid",
         }
     }
 }
@@ -100,6 +118,20 @@ impl From<PhoneNumberError> for Problem {
 }
 
 impl Problem {
+    /// The problem of a request whose caller is not known. Only developers are told exactly why: for an attacker it would be a hint.
+    pub const fn from_auth(error: AuthError, environment: Environment) -> Self {
+        let (reason, explanation) = match error {
+            AuthError::Missing => (UnauthorizedReason::Missing, None),
+            AuthError::Expired => (UnauthorizedReason::Expired, None),
+            AuthError::Invalid(why) => match environment {
+                Environment::Development => (UnauthorizedReason::Invalid, Some(why)),
+                Environment::Production => (UnauthorizedReason::Invalid, None),
+            },
+            AuthError::KeysUnavailable => return Self::Unavailable,
+        };
+        Self::Unauthorized { reason, explanation }
+    }
+
     /// The problem that a request which was not granted is. The policy tells which limit a refused send ran into.
     pub fn from_failure(failure: Failure, policy: &Policy) -> Self {
         match failure {
@@ -115,21 +147,24 @@ impl Problem {
             Refusal::RateLimited { limit, .. } => {
                 let (sends, window) = match limit {
                     SendLimit::Cooldown => (1, policy.sms_cooldown),
-                    SendLimit::User | SendLimit::Phone => (policy.sms_max_per_window, policy.sms_window),
+                    SendLimit::User | SendLimit::Number => (policy.sms_max_per_window, policy.sms_window),
                     SendLimit::Address => (policy.sms_max_per_ip, policy.sms_window),
+                    SendLimit::Refused => (policy.sms_max_refused, policy.sms_window),
                 };
                 Some(Quota { limit, sends, window })
             }
             Refusal::InvalidCode { .. }
             | Refusal::CodeExpired
+            | Refusal::CodeSuperseded { .. }
+            | Refusal::WrongPurpose { .. }
             | Refusal::VerificationRequired
             | Refusal::NoPendingVerification
             | Refusal::AlreadyEnabled
             | Refusal::NotEnabled
+            | Refusal::CountryNotAllowed
             | Refusal::TooManyAttempts
             | Refusal::Locked { .. }
-            | Refusal::FactorDisabled
-            | Refusal::BackupCodesDisabled => None,
+            | Refusal::FactorDisabled => None,
         };
         Self::Refused { refusal, quota }
     }
@@ -138,15 +173,20 @@ impl Problem {
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::InvalidRequest { .. } | Self::PhoneNumber(_) => StatusCode::BAD_REQUEST,
-            Self::MissingCredentials | Self::InvalidCredentials => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Refused { refusal, .. } => match refusal {
-                Refusal::InvalidCode { .. } | Refusal::CodeExpired => StatusCode::BAD_REQUEST,
-                Refusal::VerificationRequired | Refusal::FactorDisabled | Refusal::BackupCodesDisabled => StatusCode::FORBIDDEN,
-                Refusal::NoPendingVerification | Refusal::AlreadyEnabled | Refusal::NotEnabled => StatusCode::CONFLICT,
+                Refusal::InvalidCode { .. }
+                | Refusal::CodeExpired
+                | Refusal::CodeSuperseded { .. }
+                | Refusal::CountryNotAllowed => StatusCode::BAD_REQUEST,
+                Refusal::VerificationRequired | Refusal::FactorDisabled => StatusCode::FORBIDDEN,
+                Refusal::NoPendingVerification | Refusal::WrongPurpose { .. } | Refusal::AlreadyEnabled | Refusal::NotEnabled => {
+                    StatusCode::CONFLICT
+                }
                 Refusal::RateLimited { .. } | Refusal::TooManyAttempts | Refusal::Locked { .. } => StatusCode::TOO_MANY_REQUESTS,
             },
             Self::DeliveryFailed(_) => StatusCode::BAD_GATEWAY,
@@ -160,7 +200,7 @@ impl Problem {
             Self::InvalidRequest { .. } => "invalid_request",
             Self::PhoneNumber(PhoneNumberError::NotE164 | PhoneNumberError::NoSuchNumber) => "invalid_phone_number",
             Self::PhoneNumber(PhoneNumberError::CountryNotAllowed | PhoneNumberError::NoSms) => "phone_number_not_allowed",
-            Self::MissingCredentials | Self::InvalidCredentials => "unauthorized",
+            Self::Unauthorized { .. } => "unauthorized",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::PayloadTooLarge => "payload_too_large",
@@ -178,7 +218,7 @@ impl Problem {
             Self::InvalidRequest { .. } => "Invalid request",
             Self::PhoneNumber(PhoneNumberError::NotE164 | PhoneNumberError::NoSuchNumber) => "Invalid phone number",
             Self::PhoneNumber(PhoneNumberError::CountryNotAllowed | PhoneNumberError::NoSms) => "Phone number not accepted",
-            Self::MissingCredentials | Self::InvalidCredentials => "Authentication required",
+            Self::Unauthorized { .. } => "Authentication required",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed { .. } => "Method not allowed",
             Self::PayloadTooLarge => "Request too large",
@@ -186,6 +226,8 @@ impl Problem {
             Self::Refused { refusal, .. } => match refusal {
                 Refusal::InvalidCode { .. } => "Wrong code",
                 Refusal::CodeExpired => "Code expired",
+                Refusal::CodeSuperseded { .. } => "Code superseded",
+                Refusal::WrongPurpose { .. } => "Wrong purpose",
                 Refusal::VerificationRequired => "Verification required",
                 Refusal::NoPendingVerification => "Nothing to verify",
                 Refusal::AlreadyEnabled => "Already enabled",
@@ -194,7 +236,7 @@ impl Problem {
                 Refusal::TooManyAttempts => "Too many attempts",
                 Refusal::Locked { .. } => "Locked",
                 Refusal::FactorDisabled => "Phone number disabled",
-                Refusal::BackupCodesDisabled => "Backup codes disabled",
+                Refusal::CountryNotAllowed => "Phone number not accepted",
             },
             Self::DeliveryFailed(_) => "Text message not delivered",
             Self::SmsNotConfigured => "Text messages not available",
@@ -215,43 +257,70 @@ impl Problem {
             Self::PhoneNumber(error) => match error {
                 PhoneNumberError::NotE164 => {
                     "Write the phone number in international format: +, the country calling code and the number, digits only, \
-                     such as +14155551234."
+                     such as +12015550123."
                 }
                 PhoneNumberError::NoSuchNumber => "There is no such phone number. Check it for typing errors.",
-                PhoneNumberError::CountryNotAllowed => "Phone numbers of this country are not accepted.",
+                PhoneNumberError::CountryNotAllowed => COUNTRY_NOT_ALLOWED,
                 PhoneNumberError::NoSms => "This phone number cannot receive text messages. Use a mobile number.",
             },
-            Self::MissingCredentials => "Send an access token in the Authorization header: Bearer, a space, and the token.",
-            Self::InvalidCredentials => "The access token is not valid or has expired. Sign in again.",
+            Self::Unauthorized { explanation: Some(why), .. } => return format!("The access token is not valid: {why}."),
+            Self::Unauthorized { reason, explanation: None } => match reason {
+                UnauthorizedReason::Missing => {
+                    "Send an access token in the Authorization header: Bearer, a space, and the token."
+                }
+                UnauthorizedReason::Expired => "The access token has expired. Sign in again.",
+                UnauthorizedReason::Invalid => "The access token is not valid. Sign in again.",
+            },
             Self::NotFound => "There is nothing at this path.",
             Self::MethodNotAllowed { allow } => return format!("Use one of these methods here: {allow}."),
             Self::PayloadTooLarge => "The body of a request may have at most 4096 bytes.",
             Self::UnsupportedMediaType => "Send the body as JSON, with the header Content-Type: application/json.",
             Self::Refused { refusal, .. } => match refusal {
-                Refusal::InvalidCode { attempts_remaining: 0 } => "The code is wrong. No attempts are left.",
-                Refusal::InvalidCode { attempts_remaining: 1 } => "The code is wrong. 1 attempt is left.",
-                Refusal::InvalidCode { attempts_remaining } => {
-                    return format!("The code is wrong. {attempts_remaining} attempts are left.");
+                Refusal::InvalidCode { attempts_remaining: None } => "The backup code is wrong. Check it for typing errors.",
+                Refusal::InvalidCode { attempts_remaining: Some(0) } => "The code is wrong. No attempts are left.",
+                Refusal::InvalidCode { attempts_remaining: Some(1) } => "The code is wrong. 1 attempt is left.",
+                Refusal::InvalidCode { attempts_remaining: Some(left) } => {
+                    return format!("The code is wrong. {left} attempts are left.");
                 }
                 Refusal::CodeExpired => "The code is too old. Ask for a new one.",
+                Refusal::CodeSuperseded { .. } => "A newer code was sent. Enter the one from the latest text message.",
+                Refusal::WrongPurpose { live } => {
+                    let purpose = purpose_in_words(*live);
+                    return format!("The code that was sent last is {purpose}. Ask for one for what you want to do.");
+                }
                 Refusal::VerificationRequired => {
                     "Confirm this change with a code: ask for one by text message to the active number, or use a backup code."
                 }
                 Refusal::NoPendingVerification => "No code is outstanding. Set up a phone number, or ask for a code, first.",
                 Refusal::AlreadyEnabled => "Two-factor authentication already uses this phone number.",
                 Refusal::NotEnabled => "Two-factor authentication is not turned on.",
-                Refusal::RateLimited { retry_after, .. } => {
-                    return format!("Too many text messages were asked for. Try again in {}.", in_words(*retry_after));
+                Refusal::CountryNotAllowed => COUNTRY_NOT_ALLOWED,
+                Refusal::RateLimited { limit, retry_after } => {
+                    let wait = in_words(*retry_after);
+                    return match limit {
+                        SendLimit::Cooldown => format!("You can ask for another text message in {wait}."),
+                        SendLimit::User => format!("You asked for as many text messages as you may. Try again in {wait}."),
+                        SendLimit::Number => {
+                            format!(
+                                "This number got as many text messages as it may. Try again in {wait}, or use another number."
+                            )
+                        }
+                        SendLimit::Address => format!("Too many numbers were set up from your network. Try again in {wait}."),
+                        SendLimit::Refused => {
+                            format!("Too many text messages could not be delivered. Check the number, and try again in {wait}.")
+                        }
+                    };
                 }
                 Refusal::TooManyAttempts => "This code was tried too often. Ask for a new one.",
-                Refusal::Locked { retry_after } => {
-                    return format!("Too many wrong codes were entered. Try again in {}.", in_words(*retry_after));
+                Refusal::Locked { retry_after, has_backup_codes } => {
+                    let wait = in_words(*retry_after);
+                    let way_out = if *has_backup_codes { " A backup code works now." } else { "" };
+                    return format!(
+                        "Too many wrong codes were entered. Codes sent by text message work again in {wait}.{way_out}"
+                    );
                 }
                 Refusal::FactorDisabled => {
                     "Too many wrong codes were entered. Set up the phone number again, with a backup code as proof."
-                }
-                Refusal::BackupCodesDisabled => {
-                    "Too many wrong backup codes were entered. Have new ones made, with a code sent by text message as proof."
                 }
             },
             Self::DeliveryFailed(reason) => match reason {
@@ -273,17 +342,48 @@ impl Problem {
         text.to_owned()
     }
 
+    /// Which of the situations of its code this is, so that a client can act without reading `detail`; `None` where there is one.
+    const fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Unauthorized { reason, .. } => Some(reason.as_str()),
+            Self::PhoneNumber(error) => Some(match error {
+                PhoneNumberError::NotE164 => "format",
+                PhoneNumberError::NoSuchNumber => "no_such_number",
+                PhoneNumberError::CountryNotAllowed => "country",
+                PhoneNumberError::NoSms => "line_type",
+            }),
+            Self::Refused { refusal: Refusal::CountryNotAllowed, .. } => Some("country"),
+            Self::Refused { refusal: Refusal::RateLimited { limit, .. }, .. } => Some(limit.as_str()),
+            Self::DeliveryFailed(reason) => Some(reason.as_str()),
+            Self::InvalidRequest { .. }
+            | Self::NotFound
+            | Self::MethodNotAllowed { .. }
+            | Self::PayloadTooLarge
+            | Self::UnsupportedMediaType
+            | Self::Refused { .. }
+            | Self::SmsNotConfigured
+            | Self::Unavailable => None,
+        }
+    }
+
+    /// The purpose of the live code, where that is what the caller has to know.
+    const fn purpose(&self) -> Option<Purpose> {
+        match self {
+            Self::Refused { refusal: Refusal::CodeSuperseded { live } | Refusal::WrongPurpose { live }, .. } => Some(*live),
+            _ => None,
+        }
+    }
+
     /// How long to wait before trying again, if waiting helps.
     const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Refused { refusal: Refusal::RateLimited { retry_after, .. } | Refusal::Locked { retry_after }, .. } => {
+            Self::Refused { refusal: Refusal::RateLimited { retry_after, .. } | Refusal::Locked { retry_after, .. }, .. } => {
                 Some(*retry_after)
             }
             Self::SmsNotConfigured | Self::Unavailable => Some(UNAVAILABLE_RETRY_AFTER),
             Self::InvalidRequest { .. }
             | Self::PhoneNumber(_)
-            | Self::MissingCredentials
-            | Self::InvalidCredentials
+            | Self::Unauthorized { .. }
             | Self::NotFound
             | Self::MethodNotAllowed { .. }
             | Self::PayloadTooLarge
@@ -305,12 +405,13 @@ impl Problem {
             request_id,
             errors: if let Self::InvalidRequest { errors } = &self { Some(errors) } else { None },
             attempts_remaining: if let Self::Refused { refusal: Refusal::InvalidCode { attempts_remaining }, .. } = &self {
-                Some(*attempts_remaining)
+                *attempts_remaining
             } else {
                 None
             },
+            purpose: self.purpose().map(Purpose::as_str),
             retry_after: retry_after.filter(|_| self.status() == StatusCode::TOO_MANY_REQUESTS),
-            reason: if let Self::DeliveryFailed(reason) = &self { Some(reason.as_str()) } else { None },
+            reason: self.reason(),
         };
         let mut response = response::json(self.status(), "application/problem+json", &document, request_id);
         let headers = response.headers_mut();
@@ -323,8 +424,10 @@ impl Problem {
             }
         };
         match &self {
-            Self::MissingCredentials => insert(WWW_AUTHENTICATE, "Bearer"),
-            Self::InvalidCredentials => insert(WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""),
+            Self::Unauthorized { reason: UnauthorizedReason::Missing, .. } => insert(WWW_AUTHENTICATE, "Bearer"),
+            Self::Unauthorized { reason: UnauthorizedReason::Expired | UnauthorizedReason::Invalid, .. } => {
+                insert(WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"");
+            }
             Self::MethodNotAllowed { allow } => insert(ALLOW, allow),
             Self::Refused { quota: Some(quota), .. } => {
                 // Structured fields of draft-ietf-httpapi-ratelimit-headers: q(uota) in w(indow); r(emaining) until t(ime).
@@ -361,9 +464,24 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts_remaining: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+}
+
+const COUNTRY_NOT_ALLOWED: &str = "Phone numbers of this country are not accepted.";
+
+/// What a code is for, as the end of a sentence.
+const fn purpose_in_words(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Enroll => "for turning on two-factor authentication",
+        Purpose::Replace => "for the new phone number",
+        Purpose::SignIn => "for signing in",
+        Purpose::Confirm => "for confirming a request",
+        Purpose::Change => "for changing the security settings",
+    }
 }
 
 /// A wait as a person says it, never too short.
@@ -378,7 +496,6 @@ fn in_words(wait: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lambda_http::Body;
     use serde_json::{Value, json};
 
     use super::*;
@@ -399,16 +516,22 @@ mod tests {
         let common = ["content-type", "cache-control", "x-content-type-options", "x-request-id"];
         let names = response.headers().keys().filter(|name| !common.contains(&name.as_str()));
         let headers = names.map(|name| (name.to_string(), response.headers()[name].to_str().unwrap().into())).collect();
-        let Body::Text(body) = response.body() else { panic!("no text") };
-        (Value::Object(headers), serde_json::from_str(body).unwrap())
+        (Value::Object(headers), serde_json::from_str(response.body()).unwrap())
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "it is one table")]
     fn every_problem_has_the_status_code_extras_and_headers_of_the_contract() {
-        let unauthorized = |challenge: &str| json!({"www-authenticate": challenge});
+        let unknown = |error| Problem::from_auth(error, Environment::Production);
+        let challenge = |challenge: &str| json!({"www-authenticate": challenge});
+        let reason = |reason: &str| json!({"reason": reason});
         let rate = |name: &str, policy: &str| {
             json!({"retry-after": "90", "ratelimit-policy": format!("\"{name}\";{policy}"),
                 "ratelimit": format!("\"{name}\";r=0;t=90")})
+        };
+        let limit = |limit, name: &str, policy| {
+            let extras = json!({"retry_after": 90, "reason": name});
+            (limited(limit), 429, "rate_limited", extras, rate(name, policy))
         };
         let errors = vec![FieldError { field: "code", detail: "This field is required." }];
         let soon = json!({"retry-after": "5"});
@@ -420,23 +543,52 @@ mod tests {
                 json!({"errors": [{"field": "code", "detail": "This field is required."}]}),
                 json!({}),
             ),
-            (PhoneNumberError::NotE164.into(), 400, "invalid_phone_number", json!({}), json!({})),
-            (PhoneNumberError::NoSuchNumber.into(), 400, "invalid_phone_number", json!({}), json!({})),
-            (PhoneNumberError::CountryNotAllowed.into(), 400, "phone_number_not_allowed", json!({}), json!({})),
-            (PhoneNumberError::NoSms.into(), 400, "phone_number_not_allowed", json!({}), json!({})),
+            (PhoneNumberError::NotE164.into(), 400, "invalid_phone_number", reason("format"), json!({})),
+            (PhoneNumberError::NoSuchNumber.into(), 400, "invalid_phone_number", reason("no_such_number"), json!({})),
             (
-                refused(Refusal::InvalidCode { attempts_remaining: 4 }),
+                PhoneNumberError::CountryNotAllowed.into(),
+                400,
+                "phone_number_not_allowed",
+                json!({"reason": "country"}),
+                json!({}),
+            ),
+            (refused(Refusal::CountryNotAllowed), 400, "phone_number_not_allowed", json!({"reason": "country"}), json!({})),
+            (PhoneNumberError::NoSms.into(), 400, "phone_number_not_allowed", json!({"reason": "line_type"}), json!({})),
+            (
+                refused(Refusal::InvalidCode { attempts_remaining: Some(4) }),
                 400,
                 "invalid_code",
                 json!({"attempts_remaining": 4}),
                 json!({}),
             ),
+            (refused(Refusal::InvalidCode { attempts_remaining: None }), 400, "invalid_code", json!({}), json!({})),
             (refused(Refusal::CodeExpired), 400, "code_expired", json!({}), json!({})),
-            (Problem::MissingCredentials, 401, "unauthorized", json!({}), unauthorized("Bearer")),
-            (Problem::InvalidCredentials, 401, "unauthorized", json!({}), unauthorized("Bearer error=\"invalid_token\"")),
+            (
+                refused(Refusal::CodeSuperseded { live: Purpose::SignIn }),
+                400,
+                "code_superseded",
+                json!({"purpose": "sign_in"}),
+                json!({}),
+            ),
+            (
+                refused(Refusal::WrongPurpose { live: Purpose::Enroll }),
+                409,
+                "wrong_purpose",
+                json!({"purpose": "enroll"}),
+                json!({}),
+            ),
+            (unknown(AuthError::Missing), 401, "unauthorized", reason("missing"), challenge("Bearer")),
+            (unknown(AuthError::Expired), 401, "unauthorized", reason("expired"), challenge("Bearer error=\"invalid_token\"")),
+            (
+                unknown(AuthError::Invalid("x")),
+                401,
+                "unauthorized",
+                reason("invalid"),
+                challenge("Bearer error=\"invalid_token\""),
+            ),
+            (unknown(AuthError::KeysUnavailable), 503, "service_unavailable", json!({}), soon.clone()),
             (refused(Refusal::VerificationRequired), 403, "verification_required", json!({}), json!({})),
             (refused(Refusal::FactorDisabled), 403, "factor_disabled", json!({}), json!({})),
-            (refused(Refusal::BackupCodesDisabled), 403, "factor_disabled", json!({}), json!({})),
             (Problem::NotFound, 404, "not_found", json!({}), json!({})),
             (Problem::MethodNotAllowed { allow: "POST".into() }, 405, "method_not_allowed", json!({}), json!({"allow": "POST"})),
             (refused(Refusal::NoPendingVerification), 409, "no_pending_verification", json!({}), json!({})),
@@ -444,13 +596,14 @@ mod tests {
             (refused(Refusal::NotEnabled), 409, "not_enabled", json!({}), json!({})),
             (Problem::PayloadTooLarge, 413, "payload_too_large", json!({}), json!({})),
             (Problem::UnsupportedMediaType, 415, "unsupported_media_type", json!({}), json!({})),
-            (limited(SendLimit::Cooldown), 429, "rate_limited", json!({"retry_after": 90}), rate("cooldown", "q=1;w=30")),
-            (limited(SendLimit::User), 429, "rate_limited", json!({"retry_after": 90}), rate("user", "q=5;w=3600")),
-            (limited(SendLimit::Phone), 429, "rate_limited", json!({"retry_after": 90}), rate("phone", "q=5;w=3600")),
-            (limited(SendLimit::Address), 429, "rate_limited", json!({"retry_after": 90}), rate("address", "q=20;w=3600")),
+            limit(SendLimit::Cooldown, "cooldown", "q=1;w=30"),
+            limit(SendLimit::User, "user", "q=5;w=3600"),
+            limit(SendLimit::Number, "number", "q=5;w=3600"),
+            limit(SendLimit::Address, "address", "q=20;w=3600"),
+            limit(SendLimit::Refused, "refused", "q=10;w=3600"),
             (refused(Refusal::TooManyAttempts), 429, "too_many_attempts", json!({}), json!({})),
             (
-                refused(Refusal::Locked { retry_after: FAR }),
+                refused(Refusal::Locked { retry_after: FAR, has_backup_codes: true }),
                 429,
                 "locked",
                 json!({"retry_after": 90}),
@@ -496,17 +649,33 @@ mod tests {
         ] {
             assert_eq!(in_words(Duration::from_millis(milliseconds)), words);
         }
-        let (headers, document) = answered(refused(Refusal::Locked { retry_after: Duration::ZERO }));
+        let (headers, document) = answered(refused(Refusal::Locked { retry_after: Duration::ZERO, has_backup_codes: false }));
         assert_eq!((&headers["retry-after"], &document["retry_after"]), (&json!("1"), &json!(1)), "zero would say: at once");
     }
 
     #[test]
     fn details_tell_a_person_what_to_do() {
+        let unknown = Problem::from_auth;
         for (problem, detail) in [
-            (refused(Refusal::InvalidCode { attempts_remaining: 1 }), "The code is wrong. 1 attempt is left."),
-            (refused(Refusal::InvalidCode { attempts_remaining: 0 }), "The code is wrong. No attempts are left."),
-            (limited(SendLimit::User), "Too many text messages were asked for. Try again in 90 seconds."),
+            (refused(Refusal::InvalidCode { attempts_remaining: Some(1) }), "The code is wrong. 1 attempt is left."),
+            (refused(Refusal::InvalidCode { attempts_remaining: Some(0) }), "The code is wrong. No attempts are left."),
+            (limited(SendLimit::Cooldown), "You can ask for another text message in 90 seconds."),
+            (
+                refused(Refusal::Locked { retry_after: FAR, has_backup_codes: true }),
+                "Too many wrong codes were entered. Codes sent by text message work again in 90 seconds. A backup code works now.",
+            ),
+            (
+                refused(Refusal::Locked { retry_after: FAR, has_backup_codes: false }),
+                "Too many wrong codes were entered. Codes sent by text message work again in 90 seconds.",
+            ),
+            (
+                refused(Refusal::WrongPurpose { live: Purpose::SignIn }),
+                "The code that was sent last is for signing in. Ask for one for what you want to do.",
+            ),
             (Problem::MethodNotAllowed { allow: "POST, GET".into() }, "Use one of these methods here: POST, GET."),
+            (unknown(AuthError::Expired, Environment::Production), "The access token has expired. Sign in again."),
+            (unknown(AuthError::Invalid("it is late"), Environment::Production), "The access token is not valid. Sign in again."),
+            (unknown(AuthError::Invalid("it is late"), Environment::Development), "The access token is not valid: it is late."),
         ] {
             assert_eq!(answered(problem).1["detail"], detail);
         }

@@ -1,18 +1,18 @@
 //! Who may call: how bearer tokens are checked.
 
 use reqwest::Url;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::{
-    app::Environment,
-    vars::{ConfigError, Vars},
+    environment::{Environment, OwnSecrets},
+    reader::Reader,
+    settings::{
+        AUTH_ADDRESS_CLAIM, AUTH_AUDIENCE, AUTH_ISSUER, AUTH_JWKS_URL, AUTH_JWT_SECRET, AUTH_MODE, AUTH_REQUIRED_CLAIMS,
+        AUTH_USER_CLAIM,
+    },
+    url::https_or_loopback,
+    vars::Vars,
 };
-
-/// The token secret of development: public, so worth nothing, and refused in production.
-const DEVELOPMENT_JWT_SECRET: &str = "development-only-jwt-secret-0123456789abcdef";
-
-/// The least length of an HS256 secret: as long as its output (RFC 7518, 3.2).
-const MIN_JWT_SECRET_BYTES: usize = 32;
 
 /// How bearer tokens are checked.
 #[derive(Clone, Debug)]
@@ -25,6 +25,19 @@ pub struct AuthConfig {
     pub audience: Option<String>,
     /// `AUTH_USER_CLAIM`: the claim that names the user.
     pub user_claim: String,
+    /// `AUTH_REQUIRED_CLAIMS`: claims that a token must have, with the values that they must have.
+    pub required_claims: Vec<RequiredClaim>,
+    /// `AUTH_ADDRESS_CLAIM`: the claim that holds the end user's address (S13); `None` if the host's word counts.
+    pub address_claim: Option<String>,
+}
+
+/// A claim that a token must have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequiredClaim {
+    /// The claim.
+    pub name: String,
+    /// Its value: a string as it is, a number or a boolean as JSON writes it.
+    pub value: String,
 }
 
 /// Who checks tokens, and with what.
@@ -45,41 +58,65 @@ pub enum AuthMode {
 }
 
 impl AuthConfig {
-    pub(super) fn from_vars(vars: &Vars, environment: Environment) -> Result<Self, ConfigError> {
-        let mode = match vars.get("AUTH_MODE").unwrap_or("hs256") {
-            "hs256" => AuthMode::Hs256 { secret: jwt_secret(vars, environment)? },
-            "jwks" => AuthMode::Jwks { url: jwks_url(vars)? },
-            "gateway" => AuthMode::Gateway,
-            _ => return Err(ConfigError::new("AUTH_MODE", "must be hs256, jwks or gateway")),
-        };
-        Ok(Self {
-            mode,
-            issuer: vars.get("AUTH_ISSUER").map(str::to_owned),
-            audience: vars.get("AUTH_AUDIENCE").map(str::to_owned),
-            user_claim: vars.get("AUTH_USER_CLAIM").unwrap_or("sub").to_owned(),
+    /// `None` if something was wrong, which the reader remembers then.
+    pub(super) fn read(reader: &mut Reader<'_>, environment: Option<Environment>) -> Option<Self> {
+        let owned = |text: &str| text.to_owned();
+        let mode = mode(reader, environment);
+        let issuer = reader.text(&AUTH_ISSUER).map(owned);
+        let audience = reader.text(&AUTH_AUDIENCE).map(owned);
+        let is_jwks = reader.text(&AUTH_MODE) == Some("jwks");
+        if is_jwks && environment == Some(Environment::Production) && issuer.is_none() && audience.is_none() {
+            let problem = "is required in production where AUTH_MODE is jwks, or else AUTH_ISSUER: an issuer's keys sign the tokens of \
+                 all its applications";
+            reader.wrong(&AUTH_AUDIENCE, problem);
+        }
+        Some(Self {
+            issuer,
+            audience,
+            user_claim: reader.text(&AUTH_USER_CLAIM).unwrap_or_default().to_owned(),
+            required_claims: reader.parse(&AUTH_REQUIRED_CLAIMS, required_claims).unwrap_or_default(),
+            address_claim: reader.text(&AUTH_ADDRESS_CLAIM).map(owned),
+            mode: mode?,
         })
     }
 }
 
-fn jwt_secret(vars: &Vars, environment: Environment) -> Result<SecretString, ConfigError> {
-    let secret = environment.secret(vars, "AUTH_JWT_SECRET", DEVELOPMENT_JWT_SECRET)?;
-    if secret.expose_secret().len() < MIN_JWT_SECRET_BYTES {
-        return Err(ConfigError::new("AUTH_JWT_SECRET", format!("must have at least {MIN_JWT_SECRET_BYTES} bytes")));
-    }
-    Ok(secret)
+/// Whether tokens are checked with a secret that is shared with their issuer.
+pub fn takes_token_secret(vars: &Vars) -> bool {
+    AUTH_MODE.get(vars).or(AUTH_MODE.default) == Some("hs256")
 }
 
-fn jwks_url(vars: &Vars) -> Result<Url, ConfigError> {
-    let wrong = |problem| ConfigError::new("AUTH_JWKS_URL", problem);
-    let url = vars.get("AUTH_JWKS_URL").ok_or_else(|| wrong("is required where AUTH_MODE is jwks"))?;
-    let url = Url::parse(url.trim()).map_err(|_| wrong("must be a URL"))?;
-    let on_this_machine = match url.host_str() {
-        Some(host) => matches!(host, "localhost" | "127.0.0.1" | "[::1]"),
-        None => return Err(wrong("must name a host")),
-    };
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if on_this_machine => Ok(url),
-        _ => Err(wrong("must begin with https://")),
+fn mode(reader: &mut Reader<'_>, environment: Option<Environment>) -> Option<AuthMode> {
+    match reader.text(&AUTH_MODE).unwrap_or_default() {
+        "hs256" => {
+            let secret = OwnSecrets::of(environment, reader).read(reader, &AUTH_JWT_SECRET);
+            secret.map(|secret| AuthMode::Hs256 { secret })
+        }
+        "jwks" if reader.text(&AUTH_JWKS_URL).is_none() => {
+            reader.wrong(&AUTH_JWKS_URL, "is required where AUTH_MODE is jwks");
+            None
+        }
+        "jwks" => reader.parse(&AUTH_JWKS_URL, https_or_loopback).map(|url| AuthMode::Jwks { url }),
+        "gateway" => Some(AuthMode::Gateway),
+        _ => {
+            reader.wrong(&AUTH_MODE, "must be hs256, jwks or gateway");
+            None
+        }
     }
+}
+
+fn required_claims(list: &str) -> Result<Vec<RequiredClaim>, &'static str> {
+    let mut claims: Vec<RequiredClaim> = Vec::new();
+    for pair in list.split(',') {
+        let (name, value) = pair.split_once('=').unwrap_or_default();
+        let (name, value) = (name.trim(), value.trim());
+        if name.is_empty() || value.is_empty() {
+            return Err("must be name=value, with commas between several, such as token_type=access");
+        }
+        if claims.iter().any(|claim| claim.name == name) {
+            return Err("names a claim twice, and no claim has two values");
+        }
+        claims.push(RequiredClaim { name: name.to_owned(), value: value.to_owned() });
+    }
+    Ok(claims)
 }

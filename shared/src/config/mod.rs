@@ -1,17 +1,26 @@
-//! Configuration: one struct a concern; the doc of each field names its variable.
+//! Configuration: one struct a concern, read through the one table of settings.
 
 pub mod app;
 pub mod auth;
+pub mod dotenv;
+pub mod environment;
 mod limits;
+mod reader;
+pub mod sender;
+pub mod settings;
 pub mod sms;
+pub mod unread;
+pub mod url;
 pub mod vars;
 
-pub use app::{AppConfig, Environment};
+pub use app::AppConfig;
 pub use auth::{AuthConfig, AuthMode};
+pub use environment::Environment;
 pub use sms::SmsConfig;
-pub use vars::{ConfigError, Vars};
+pub use vars::{ConfigError, ConfigErrors, Vars};
 
 use crate::domain::Policy;
+use reader::Reader;
 
 /// Every setting that all functions share.
 #[derive(Clone, Debug)]
@@ -25,13 +34,16 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads and judges all settings.
+    /// Reads and judges all settings but those of the SMS providers ([`SmsConfig`]).
     ///
     /// # Errors
-    /// The first setting that is wrong or missing.
-    pub fn from_vars(vars: &Vars) -> Result<Self, ConfigError> {
-        let app = AppConfig::from_vars(vars)?;
-        let auth = AuthConfig::from_vars(vars, app.environment)?;
-        Ok(Self { app, auth, policy: limits::policy(vars)? })
+    /// Every setting that is wrong or missing.
+    pub fn from_vars(vars: &Vars) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader::new(vars);
+        let environment = reader.note(Environment::of(vars));
+        let app = AppConfig::read(&mut reader, environment);
+        let auth = AuthConfig::read(&mut reader, environment);
+        let policy = limits::policy(&mut reader);
+        reader.finish(app.zip(auth).map(|(app, auth)| Self { app, auth, policy }))
     }
 }

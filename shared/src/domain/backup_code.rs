@@ -4,7 +4,11 @@ use std::fmt;
 
 use rand::CryptoRng;
 
-use super::{Digest, FailedAttempts, Pepper, UserId};
+use super::{
+    digest::{Digest, Pepper},
+    timestamp::Timestamp,
+    user_id::UserId,
+};
 
 /// 32 characters that people do not confuse: digits and capitals without I, L, O and U (Crockford's base 32).
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -23,10 +27,18 @@ impl BackupCode {
         Self(random.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 32))).map(|&c| char::from(c)).collect())
     }
 
-    /// Reads a code whose spaces and hyphens are gone already; `None` if it does not have the shape of one.
-    pub(super) fn parse(bare: &str) -> Option<Self> {
+    /// Reads a code as a person writes it: small letters, `O` for 0, `I` and `L` for 1, with or without hyphens and white space;
+    /// `None` if what remains does not have the shape of a code.
+    pub(super) fn parse(typed: &str) -> Option<Self> {
+        let bare =
+            typed.chars().filter(|character| !is_separator(*character)).map(|character| match character.to_ascii_uppercase() {
+                'O' => '0',
+                'I' | 'L' => '1',
+                other => other,
+            });
+        let bare: String = bare.take(Self::CHARACTERS + 1).collect();
         let shaped = bare.len() == Self::CHARACTERS && bare.bytes().all(|byte| ALPHABET.contains(&byte));
-        shaped.then(|| Self(bare.to_owned()))
+        shaped.then_some(Self(bare))
     }
 
     /// The digest that is stored in place of the code; it binds the code to its user.
@@ -57,13 +69,15 @@ impl fmt::Debug for BackupCode {
     }
 }
 
-/// An account's unused backup codes, and the wrong failed_attempts at them, which are counted apart from those at SMS codes (S9).
+/// An account's unused backup codes, and the wrong ones that were handed in, which are counted apart from wrong SMS codes (S9).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackupCodes {
     /// One digest for each code that is still good.
     pub digests: Vec<Digest>,
-    /// Consecutive wrong failed_attempts at backup codes.
-    pub failed_attempts: FailedAttempts,
+    /// Consecutive wrong backup codes. They are counted so far that the owner is told, and no further: 80 random bits need no lock.
+    pub failed_attempts: u32,
+    /// When the last of them was handed in; `None` while there are none.
+    pub last_failed_at: Option<Timestamp>,
 }
 
 impl BackupCodes {
@@ -74,7 +88,7 @@ impl BackupCodes {
     pub fn issue(pepper: &Pepper, user: &UserId, rng: &mut (impl CryptoRng + ?Sized)) -> (Vec<BackupCode>, Self) {
         let codes: Vec<_> = (0..Self::SET).map(|_| BackupCode::generate(rng)).collect();
         let digests = codes.iter().map(|code| code.digest(pepper, user)).collect();
-        (codes, Self { digests, failed_attempts: FailedAttempts::default() })
+        (codes, Self { digests, ..Self::default() })
     }
 
     /// How many codes are left.
@@ -89,6 +103,16 @@ impl BackupCodes {
         self.digests.retain(|kept| !candidates.contains(kept));
         self.digests.len() < before
     }
+
+    /// Starts a new count of wrong codes.
+    pub(super) fn forget_failures(&mut self) {
+        (self.failed_attempts, self.last_failed_at) = (0, None);
+    }
+}
+
+/// White space of any kind, and hyphens: what people put between the parts of a code.
+pub(super) fn is_separator(character: char) -> bool {
+    character.is_whitespace() || matches!(character, '-' | '\u{2010}' | '\u{2011}')
 }
 
 #[cfg(test)]
@@ -130,13 +154,24 @@ mod tests {
     }
 
     #[test]
-    fn other_shapes_and_characters_are_no_backup_codes() {
+    fn a_code_is_read_as_a_person_writes_it() {
+        let expected = Ok(Proof::Backup(BackupCode("01ABCDEFGHJKMNPQ".into())));
+        for (good, reason) in [
+            ("01AB-CDEF-GHJK-MNPQ", "as it was shown"),
+            ("01ab-cdef-ghjk-mnpq", "small letters"),
+            ("OLAB-CDEF-GHJK-MNPQ", "letters that look like digits"),
+            ("oiab cdef\u{a0}ghjk\tmnpq\n", "all kinds of white space"),
+            ("01ABCDEFGHJKMNPQ", "in one piece"),
+        ] {
+            assert_eq!(Proof::parse(good), expected, "{reason}");
+        }
         for (bad, reason) in [
             ("ABCD-EFGH-JKMN-PQR", "15 characters"),
             ("ABCD-EFGH-JKMN-PQRST", "17 characters"),
-            ("abcd-efgh-jkmn-pqrs", "small letters"),
-            ("ABCD-EFGH-IKMN-PQRS", "an I"),
+            ("ABCD-EFGH-UKMN-PQRS", "a U, which stands for nothing"),
             ("ABCD_EFGH_JKMN_PQRS", "underscores"),
+            ("ABCD-EFGH-JKMN-PQRS.", "a full stop"),
+            ("ＡBCD-EFGH-JKMN-PQRS", "a full-width letter"),
         ] {
             assert!(Proof::parse(bad).is_err(), "{reason}");
         }

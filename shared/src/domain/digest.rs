@@ -2,11 +2,11 @@
 
 use std::fmt::{self, Write as _};
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{constant_time, hmac};
 
-/// The key of every digest (`CODE_PEPPER`). It lives in the environment or in Secrets Manager, never in the table.
+/// The key of every digest. It lives in the environment or in Secrets Manager, never in the table.
 ///
-/// While the key is being rotated, what was stored under the previous one (`CODE_PEPPER_PREVIOUS`) is recognized too.
+/// While the key is being rotated, what was stored under the previous one is recognized too.
 #[derive(Clone)]
 pub struct Pepper {
     key: hmac::Key,
@@ -15,7 +15,7 @@ pub struct Pepper {
 
 /// The pepper is too short to be a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a pepper has at least {} bytes", Pepper::MIN_BYTES)]
+#[error("must have at least {} bytes", Pepper::MIN_BYTES)]
 pub struct PepperTooShort;
 
 impl Pepper {
@@ -52,6 +52,13 @@ impl Pepper {
     /// Whether `stored` is the digest of `parts`, under this key or the previous one.
     pub(crate) fn recognizes(&self, stored: &Digest, parts: &[&[u8]]) -> bool {
         self.candidates(parts).contains(stored)
+    }
+
+    /// Whether `stored` is the beginning of the digest of `parts`, under this key or the previous one.
+    pub(crate) fn recognizes_prefix<const N: usize>(&self, stored: &[u8; N], parts: &[&[u8]]) -> bool {
+        let Candidates { current, previous } = self.candidates(parts);
+        let matches = |digest: Digest| constant_time::verify_slices_are_equal(&digest.prefix::<N>(), stored).is_ok();
+        matches(current) | previous.is_some_and(matches)
     }
 
     /// A stable name for `subject` of the given kind, in hex: a key of the table that tells nothing about the subject.
@@ -115,6 +122,14 @@ impl Digest {
         &self.0
     }
 
+    /// The first bytes of the digest.
+    pub(crate) fn prefix<const N: usize>(&self) -> [u8; N] {
+        const { assert!(N <= Self::LENGTH) };
+        let mut prefix = [0; N];
+        prefix.iter_mut().zip(self.0).for_each(|(to, from)| *to = from);
+        prefix
+    }
+
     fn to_hex(self) -> String {
         let mut hex = String::with_capacity(2 * Self::LENGTH);
         for byte in self.0 {
@@ -126,7 +141,7 @@ impl Digest {
 
 impl PartialEq for Digest {
     fn eq(&self, other: &Self) -> bool {
-        aws_lc_rs::constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok()
+        constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok()
     }
 }
 

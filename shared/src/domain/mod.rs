@@ -10,22 +10,28 @@ pub mod digest;
 pub mod message;
 pub mod phone_number;
 pub mod policy;
+pub mod price;
 pub mod sms;
 pub mod timestamp;
 pub mod user_id;
 
-pub use account::{Account, Pending, SmsFactor};
-pub use audit::{AuditEvent, AuditOutcome};
+pub use account::Account;
+pub use audit::{AuditEvent, AuditKind, AuditOutcome};
 pub use backup_code::{BackupCode, BackupCodes};
 pub use decide::{Answer, Command, Decision, Refusal, decide};
 pub use digest::{Digest, Pepper};
-pub use message::delivery::{FailureClass, Provider};
-pub use message::text::{MessageTemplate, TextMessage};
+pub use message::{
+    delivery::{FailureClass, Provider},
+    text::{MessageTemplate, TextMessage},
+};
 pub use phone_number::{AllowedCountries, Country, PhoneNumber, PhoneNumberError};
 pub use policy::Policy;
-pub use sms::challenge::{Challenge, ChallengeId, Purpose};
-pub use sms::code::{Code, Proof};
-pub use sms::lockout::FailedAttempts;
-pub use sms::send_window::{SendLog, SendWindow, Slot};
+pub use sms::{
+    challenge::{Challenge, ChallengeId, Purpose},
+    code::{Code, Proof},
+    factor::SmsFactor,
+    lockout::FailedAttempts,
+    send_window::{SendLog, SendWindow, Slot},
+};
 pub use timestamp::Timestamp;
 pub use user_id::UserId;

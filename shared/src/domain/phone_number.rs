@@ -2,7 +2,17 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType, enums::Region};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType};
+
+/// The countries whose numbering plans libphonenumber knows: written down here, since loading its data at every start would cost a
+/// start more than it says. A test compares the two.
+const COUNTRIES: &str = "AC AD AE AF AG AI AL AM AO AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BW BY BZ CA CC CD \
+    CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE \
+    GF GG GH GI GL GM GN GP GQ GR GT GU GW GY HK HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN \
+    KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ \
+    NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH \
+    SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TA TC TD TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG US UY UZ VA VC VE VG \
+    VI VN VU WF WS XK YE YT ZA ZM ZW";
 
 /// A country, by its ISO 3166-1 alpha-2 code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,7 +27,7 @@ impl Country {
 
     /// Whether phone numbers of this country exist, as far as libphonenumber knows.
     pub fn exists(self) -> bool {
-        self.as_str().parse::<Region>().is_ok()
+        COUNTRIES.split(' ').any(|code| code == self.as_str())
     }
 
     /// The two letters.
@@ -38,7 +48,7 @@ impl fmt::Debug for Country {
     }
 }
 
-/// Where numbers may be enrolled (`ALLOWED_COUNTRIES`).
+/// Where numbers may be enrolled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowedCountries {
     /// Everywhere: `*`.
@@ -89,13 +99,14 @@ impl PhoneNumber {
     /// # Errors
     /// See [`PhoneNumberError`].
     pub fn parse(text: &str, allowed: &AllowedCountries) -> Result<Self, PhoneNumberError> {
-        let digits = text.strip_prefix('+').ok_or(PhoneNumberError::NotE164)?;
+        let digits = text.trim().strip_prefix('+').ok_or(PhoneNumberError::NotE164)?;
+        let digits: String = digits.chars().filter(|character| !is_separator(*character)).collect();
         let is_e164 =
             (2..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
         if !is_e164 {
             return Err(PhoneNumberError::NotE164);
         }
-        let number = PHONE_NUMBER_UTIL.parse(text, None).map_err(|_| PhoneNumberError::NoSuchNumber)?;
+        let number = PHONE_NUMBER_UTIL.parse(format!("+{digits}"), None).map_err(|_| PhoneNumberError::NoSuchNumber)?;
         if !number.is_valid() {
             return Err(PhoneNumberError::NoSuchNumber);
         }
@@ -110,11 +121,11 @@ impl PhoneNumber {
             PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile => {}
             _ => return Err(PhoneNumberError::NoSms),
         }
-        Ok(Self {
-            e164: number.format_as(PhoneNumberFormat::E164).into_owned(),
-            calling_code: u16::try_from(number.country_code).map_err(|_| PhoneNumberError::NoSuchNumber)?,
-            country,
-        })
+        let e164 = number.format_as(PhoneNumberFormat::E164).into_owned();
+        if is_premium_exchange(&e164) {
+            return Err(PhoneNumberError::NoSms);
+        }
+        Ok(Self { e164, calling_code: u16::try_from(number.country_code).map_err(|_| PhoneNumberError::NoSuchNumber)?, country })
     }
 
     /// A number that was parsed before and comes back from storage. It is not judged again: that would cost every request the
@@ -150,6 +161,16 @@ impl PhoneNumber {
     }
 }
 
+/// What people put between the digits of a number: spaces, hyphens, dots and brackets.
+fn is_separator(character: char) -> bool {
+    character.is_whitespace() || matches!(character, '-' | '\u{2010}' | '\u{2011}' | '.' | '(' | ')' | '[' | ']')
+}
+
+/// In the North American plan, exchange 976 of every area code is pay-per-call; libphonenumber takes it for an ordinary one.
+fn is_premium_exchange(e164: &str) -> bool {
+    e164.starts_with("+1") && e164.get(5..8) == Some("976")
+}
+
 impl fmt::Debug for PhoneNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.masked())
@@ -174,6 +195,9 @@ pub(crate) mod tests {
     #[test]
     fn two_spellings_are_one_number_s14() {
         assert_eq!(number("+4407400123456"), number("+447400123456"));
+        for spelling in ["+1 201-555-0123", "+1 (201) 555.0123", " +1\u{a0}[201] 5550123 ", "+12015550123"] {
+            assert_eq!(number(spelling), number("+12015550123"), "{spelling}");
+        }
     }
 
     #[test]
@@ -195,8 +219,6 @@ pub(crate) mod tests {
             ("+", NotE164, "a plus alone"),
             ("4155551234", NotE164, "national"),
             ("14155551234", NotE164, "no plus"),
-            ("+1 415 555 1234", NotE164, "spaces"),
-            ("+1-415-555-1234", NotE164, "hyphens"),
             ("tel:+14155551234", NotE164, "a URI"),
             ("+14155551234;ext=5", NotE164, "an extension"),
             ("+04155551234", NotE164, "a zero first"),
@@ -216,6 +238,9 @@ pub(crate) mod tests {
             ("+447640123456", NoSms, "a pager"),
             ("+18005551234", NoSms, "toll-free in the USA"),
             ("+19005551234", NoSms, "premium rate in the USA"),
+            ("+12129761234", NoSms, "a pay-per-call exchange in the USA"),
+            ("1 201 555 0123", NotE164, "separators, but no +"),
+            ("+1/2015550123", NotE164, "a slash"),
             ("+61212345678", NoSms, "an Australian landline"),
         ] {
             assert_eq!(PhoneNumber::parse(text, &allowed), Err(error), "{reason}");
@@ -225,5 +250,15 @@ pub(crate) mod tests {
     #[test]
     fn satellite_and_other_worldwide_numbers_have_no_country() {
         assert_eq!(PhoneNumber::parse("+80012345678", &AllowedCountries::All), Err(PhoneNumberError::NoSms));
+    }
+
+    #[test]
+    fn the_countries_are_those_that_libphonenumber_knows() {
+        let regions = PHONE_NUMBER_UTIL.get_supported_regions();
+        let known: BTreeSet<_> = regions.map(|region| region.as_region_str().as_str().to_owned()).collect();
+        assert_eq!(COUNTRIES.split(' ').map(str::to_owned).collect::<BTreeSet<_>>(), known);
+        for code in ["UK", "EU", "XX", "ZZ", "AN"] {
+            assert!(!Country::parse(code).unwrap().exists(), "{code}");
+        }
     }
 }

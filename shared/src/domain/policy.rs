@@ -2,28 +2,31 @@
 
 use std::time::Duration;
 
-/// Every limit of the service. `config` fills it from the environment; the defaults are those of the documentation.
+/// Every limit of the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// `CODE_TTL_SECONDS`: the life of a code.
+    /// The life of a code.
     pub code_ttl: Duration,
-    /// `CODE_MAX_ATTEMPTS`: wrong guesses that a code survives; at least 1.
+    /// Wrong guesses that a code survives; at least 1.
     pub code_max_attempts: u32,
-    /// `PENDING_TTL_SECONDS`: the life of an enrollment or replacement that is not verified.
+    /// The life of an enrollment or replacement that is not verified.
     pub pending_ttl: Duration,
-    /// `SMS_MAX_PER_WINDOW`: sends in any rolling window, per user and per phone number; at least 1.
+    /// Sends in any rolling window: per user, and apart from that per phone number, those that would bind it and those to it as an
+    /// account's own; at least 3, which a replacement takes.
     pub sms_max_per_window: u16,
-    /// `SMS_WINDOW_SECONDS`: the length of that window.
+    /// The length of that window.
     pub sms_window: Duration,
-    /// `SMS_COOLDOWN_SECONDS`: the least time between two sends to a user; zero turns it off.
+    /// The least time between two sends of a user to the same number; zero turns it off.
     pub sms_cooldown: Duration,
-    /// `SMS_MAX_PER_IP`: sends in any rolling window from one source address; zero turns it off.
+    /// Sends that would bind a number, in any rolling window from one source address; zero turns it off.
     pub sms_max_per_ip: u16,
-    /// `LOCK_AFTER_FAILURES`: consecutive wrong codes before a lock; at least 1.
+    /// Sends of a user, in any rolling window, that providers refuse for the recipient's sake; at least 1.
+    pub sms_max_refused: u16,
+    /// Consecutive wrong SMS codes before a lock, and wrong backup codes before the owner is told; at least 1.
     pub lock_after_failures: u32,
-    /// `LOCK_SECONDS`: the length of the first lock; each further one is twice as long, up to 24 hours.
+    /// The length of the first lock; each further one is twice as long, up to 24 hours.
     pub lock: Duration,
-    /// `DISABLE_AFTER_FAILURES`: consecutive wrong codes before the factor is disabled; at least 1.
+    /// Consecutive wrong SMS codes before the number is disabled; at least 1.
     pub disable_after_failures: u32,
 }
 
@@ -37,6 +40,7 @@ impl Default for Policy {
             sms_window: Duration::from_secs(3600),
             sms_cooldown: Duration::from_secs(30),
             sms_max_per_ip: 20,
+            sms_max_refused: 10,
             lock_after_failures: 10,
             lock: Duration::from_secs(900),
             disable_after_failures: 100,

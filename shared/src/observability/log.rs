@@ -1,8 +1,8 @@
 //! Logs: JSON on Lambda, readable elsewhere, and the one line that every request leaves (S24).
 
-use std::{io::IsTerminal, str::FromStr, time::Duration};
+use std::{io::IsTerminal, net::IpAddr, str::FromStr, time::Duration};
 
-use lambda_http::http::{Method, StatusCode};
+use http::{Method, StatusCode};
 use tracing::Subscriber;
 use tracing_subscriber::{
     Layer,
@@ -13,7 +13,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    config::{ConfigError, Vars},
+    config::{ConfigError, Vars, settings::LOG_LEVEL},
     domain::UserId,
 };
 
@@ -34,6 +34,14 @@ pub fn start(vars: &Vars) -> Result<(), ConfigError> {
     result
 }
 
+/// Judges how much is to be logged, without starting anything.
+///
+/// # Errors
+/// When the variable cannot be understood.
+pub fn judge(vars: &Vars) -> Result<(), ConfigError> {
+    filter(vars).map(drop)
+}
+
 #[derive(Clone, Copy)]
 enum Format {
     Json,
@@ -52,14 +60,14 @@ where
     tracing_subscriber::registry().with(filter).with(ceiling()).with(layer)
 }
 
-/// The most that libraries may log, whatever was asked for: at its lowest level the Lambda runtime writes down whole events, with
-/// tokens and codes, and the AWS SDK whole answers, with phone numbers (S6).
+/// The lowest level that libraries may log at, even if a lower one was asked for: at `trace` the Lambda runtime writes down whole
+/// events, with tokens and codes, and the AWS SDK whole answers, with phone numbers (S6).
 pub fn ceiling() -> Targets {
     Targets::new().with_default(LevelFilter::DEBUG).with_target("two_factor", LevelFilter::TRACE)
 }
 
 fn filter(vars: &Vars) -> Result<Targets, ConfigError> {
-    let Some((name, text)) = ["LOG_LEVEL", "RUST_LOG"].into_iter().find_map(|name| Some((name, vars.get(name)?))) else {
+    let Some((name, text)) = [LOG_LEVEL.name, "RUST_LOG"].into_iter().find_map(|name| Some((name, vars.get(name)?))) else {
         return Ok(default_filter());
     };
     let text = text.trim().to_ascii_lowercase();
@@ -85,6 +93,8 @@ pub struct RequestSummary<'a> {
     pub request_id: &'a str,
     /// Who called; `None` if that is not known.
     pub user: Option<&'a UserId>,
+    /// The address that the request counts for (S13); `None` if that is not known.
+    pub address: Option<IpAddr>,
     /// The function: `setup`, `send-sms` or `verify`.
     pub function: &'static str,
     /// The request's method.
@@ -111,6 +121,7 @@ pub fn log_request(summary: &RequestSummary<'_>) {
                 $level,
                 request_id = summary.request_id,
                 user = summary.user.map(UserId::as_str),
+                address = summary.address.map(tracing::field::display),
                 function = summary.function,
                 method = summary.method.as_str(),
                 outcome = summary.outcome,
@@ -165,6 +176,7 @@ mod tests {
             log_request(&RequestSummary {
                 request_id: "r-1",
                 user: Some(&UserId::parse(user).unwrap()),
+                address: Some("192.0.2.7".parse().unwrap()),
                 function: "verify",
                 method: &Method::POST,
                 outcome: "invalid_code",
@@ -185,7 +197,7 @@ mod tests {
         line.as_object_mut().unwrap().remove("timestamp").unwrap();
         assert_eq!(
             line,
-            json!({"level": "INFO", "target": "request", "message": "request", "request_id": "r-1", "user": "alice",
+            json!({"level": "INFO", "target": "request", "message": "request", "request_id": "r-1", "user": "alice", "address": "192.0.2.7",
                 "function": "verify", "method": "POST", "outcome": "invalid_code", "status": 400, "total_ms": 12.35,
                 "store_ms": 4.0, "sms_ms": 0.0})
         );
@@ -209,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_that_is_none_is_refused_and_named() {
+    fn a_wrong_level_is_refused_and_named() {
         let read = |name: &str, text: &str| filter(&Vars::new([(name.to_owned(), text.to_owned())]));
         for text in ["info", "DEBUG", "off", "warn,two_factor=debug", " trace "] {
             assert!(read("LOG_LEVEL", text).is_ok(), "{text}");

@@ -1,31 +1,29 @@
 //! Metrics: what each request did, in CloudWatch's embedded metric format, as lines on standard output. No call, no agent, no wait.
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 //!
 //! Dimensions are names out of short lists: functions, providers, countries, outcomes, limits. A user, a number or an
 //! address has no place here.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
-    slice,
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
-use metrique_writer_core::{
-    Entry, EntryWriter, MetricFlags, Observation, Unit, Value, ValueWriter, format::Format, unit::NegativeScale,
-};
-use metrique_writer_format_emf::Emf;
+use serde_json::{Value, json};
 
 use crate::{
-    config::Vars,
+    config::{Vars, settings::METRICS_NAMESPACE},
     domain::{
-        AuditEvent, Country, Provider, Timestamp,
+        AuditKind, Country, Provider, Timestamp,
         message::delivery::{Attempt, DeliveryReason, FailureClass},
     },
     use_cases::RequestStats,
 };
 
-/// What a message to a country costs with a provider, in millionths of a US dollar; `None` where no price is known.
-pub type Price = fn(Country, Provider) -> Option<u64>;
+/// What a message to a country costs with a provider, in millionths of a US dollar.
+pub type Price = fn(Country, Provider) -> u64;
 
 /// What one request did.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +49,7 @@ pub struct Metrics {
 impl Metrics {
     /// Metrics in the CloudWatch namespace that `METRICS_NAMESPACE` names; `None` where it is unset: then nothing is written.
     pub fn from_vars(vars: &Vars, price: Price) -> Option<Self> {
-        let namespace = vars.get("METRICS_NAMESPACE")?.to_owned();
+        let namespace = METRICS_NAMESPACE.get(vars)?.to_owned();
         Some(Self { namespace, price, is_cold: AtomicBool::new(true) })
     }
 
@@ -87,15 +85,16 @@ impl Metrics {
         lines.write(&[("Function", function)], Total::Without, &of_function)?;
 
         self.write_sends(stats, &mut lines)?;
-        for (event, outcome) in &stats.events {
-            match event {
+        for event in &stats.events {
+            let outcome = event.outcome.as_str();
+            match event.kind {
                 // A wrong code counts wherever it was handed in: a proof is judged like a code at verify.
-                AuditEvent::Verify | AuditEvent::Setup | AuditEvent::Replace | AuditEvent::Disable
-                    if *event == AuditEvent::Verify || outcome.as_str() == "invalid_code" =>
+                AuditKind::Verify | AuditKind::Setup | AuditKind::Replace | AuditKind::Disable
+                    if event.kind == AuditKind::Verify || outcome == "invalid_code" =>
                 {
-                    lines.write(&[("Outcome", outcome.as_str())], Total::Without, &[("VerifyResult", Measure::ONE)])?;
+                    lines.write(&[("Outcome", outcome)], Total::Without, &[("VerifyResult", Measure::ONE)])?;
                 }
-                AuditEvent::Locked => lines.write(&[], Total::Without, &[("Locked", Measure::ONE)])?,
+                AuditKind::Locked => lines.write(&[], Total::Without, &[("Locked", Measure::ONE)])?,
                 _ => {}
             }
         }
@@ -106,7 +105,8 @@ impl Metrics {
     }
 
     fn write_sends(&self, stats: &RequestStats, lines: &mut Lines<'_, impl Write>) -> io::Result<()> {
-        let country = stats.country.as_ref().map_or("unknown", Country::as_str);
+        let country = stats.country();
+        let country = country.as_ref().map_or("unknown", Country::as_str);
         for attempt in &stats.attempts {
             let dimensions = [("Country", country), ("Outcome", outcome(attempt)), ("Provider", attempt.provider.as_str())];
             lines.write(&dimensions, Total::Without, &[("SmsSent", Measure::ONE)])?;
@@ -126,7 +126,7 @@ impl Metrics {
         let mut by_country = Vec::new();
         if let Some(attempt) = sent {
             by_country.push(("CodesSent", Measure::ONE));
-            if let Some(cost) = stats.country.and_then(|country| (self.price)(country, attempt.provider)) {
+            if let Some(cost) = stats.country().map(|country| (self.price)(country, attempt.provider)) {
                 by_country.push(("EstimatedCostMicroUsd", Measure::Amount(cost)));
             }
         }
@@ -184,32 +184,23 @@ impl<W: Write> Lines<'_, W> {
         if metrics.is_empty() {
             return Ok(());
         }
-        let names = dimensions.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let mut sets = vec![names];
+        let mut sets: Vec<Vec<&str>> = vec![dimensions.iter().map(|(name, _)| *name).collect()];
         if total == Total::With {
             sets.push(Vec::new());
         }
-        let line = Line { at: SystemTime::UNIX_EPOCH + Duration::from_millis(self.at.as_millis()), dimensions, metrics };
-        let mut format = Emf::builder(self.namespace.to_owned(), sets).build();
-        format.format(&line, self.output).map_err(io::Error::other)
-    }
-}
-
-struct Line<'a> {
-    at: SystemTime,
-    dimensions: &'a [(&'static str, &'a str)],
-    metrics: &'a [(&'static str, Measure)],
-}
-
-impl Entry for Line<'_> {
-    fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
-        writer.timestamp(self.at);
-        for (name, value) in self.dimensions {
-            writer.value(*name, *value);
-        }
-        for (name, measure) in self.metrics {
-            writer.value(*name, measure);
-        }
+        let metadata = json!({
+            "Timestamp": self.at.as_millis(),
+            "CloudWatchMetrics": [{
+                "Namespace": self.namespace,
+                "Dimensions": sets,
+                "Metrics": metrics.iter().map(|(name, measure)| json!({"Name": name, "Unit": measure.unit()})).collect::<Vec<_>>(),
+            }],
+        });
+        let dimensions = dimensions.iter().map(|(name, value)| (*name, Value::from(*value)));
+        let metrics = metrics.iter().map(|(name, measure)| (*name, measure.value()));
+        let line: BTreeMap<_, _> = [("_aws", metadata)].into_iter().chain(dimensions).chain(metrics).collect();
+        serde_json::to_writer(&mut *self.output, &line)?;
+        self.output.write_all(b"\n")
     }
 }
 
@@ -228,17 +219,22 @@ impl Measure {
     fn count(count: impl TryInto<u64>) -> Self {
         Self::Count(count.try_into().unwrap_or(u64::MAX))
     }
-}
 
-impl Value for Measure {
-    fn write(&self, writer: impl ValueWriter) {
-        let (observation, unit) = match *self {
-            Self::Count(count) => (Observation::Unsigned(count), Unit::Count),
-            Self::Balance(balance) => (Observation::Floating(balance.into()), Unit::Count),
-            Self::Time(time) => (Observation::Floating(time.as_secs_f64() * 1000.0), Unit::Second(NegativeScale::Milli)),
-            Self::Amount(amount) => (Observation::Unsigned(amount), Unit::None),
-        };
-        writer.metric(slice::from_ref(&observation).iter().copied(), unit, [], MetricFlags::empty());
+    /// One of CloudWatch's units.
+    const fn unit(self) -> &'static str {
+        match self {
+            Self::Count(_) | Self::Balance(_) => "Count",
+            Self::Time(_) => "Milliseconds",
+            Self::Amount(_) => "None",
+        }
+    }
+
+    fn value(self) -> Value {
+        match self {
+            Self::Count(number) | Self::Amount(number) => number.into(),
+            Self::Balance(change) => change.into(),
+            Self::Time(time) => (time.as_secs_f64() * 1000.0).into(),
+        }
     }
 }
 
@@ -247,13 +243,15 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::domain::{AuditOutcome, decide::SendLimit, message::delivery::Failure};
+    use crate::domain::{
+        AuditEvent, AuditOutcome, Refusal, message::delivery::Failure, phone_number::tests::number, sms::send_window::SendLimit,
+    };
 
     const AT: Timestamp = Timestamp::from_millis(1_767_323_045_678);
 
     fn metrics() -> Metrics {
         let vars = Vars::new([("METRICS_NAMESPACE".to_owned(), "TwoFactor/test".to_owned())]);
-        Metrics::from_vars(&vars, |_, _| Some(7_900)).unwrap()
+        Metrics::from_vars(&vars, |_, _| 7_900).unwrap()
     }
 
     fn lines(metrics: &Metrics, stats: &RequestStats) -> Vec<Json> {
@@ -274,17 +272,20 @@ mod tests {
     }
 
     fn stats(attempts: Vec<Attempt>) -> RequestStats {
-        RequestStats { country: Country::parse("US"), attempts, ..RequestStats::default() }
+        RequestStats { events: vec![event(AuditKind::Send, AuditOutcome::Success)], attempts, ..RequestStats::default() }
+    }
+
+    fn event(kind: AuditKind, outcome: AuditOutcome) -> AuditEvent {
+        AuditEvent::new(kind, outcome, Some(number("+12015550123")))
     }
 
     #[test]
     fn nothing_is_written_unless_a_namespace_is_named() {
-        assert!(Metrics::from_vars(&Vars::default(), |_, _| None).is_none());
+        assert!(Metrics::from_vars(&Vars::default(), |_, _| 0).is_none());
     }
 
     #[test]
     fn a_line_is_the_embedded_metric_format() {
-        // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
         let metrics = metrics();
         let stats =
             RequestStats { store_calls: 2, conflicts: 1, store_time: Duration::from_millis(4), ..RequestStats::default() };
@@ -305,10 +306,10 @@ mod tests {
                 }],
             },
             "Function": "send-sms",
-            "RequestDuration": 12,
+            "RequestDuration": 12.0,
             "StoreCalls": 2,
             "StoreConflicts": 1,
-            "StoreDuration": 4,
+            "StoreDuration": 4.0,
             "ColdStart": 1,
         });
         assert_eq!(lines(&metrics, &stats), [expected]);
@@ -340,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_number_is_nobodys_alarm_and_no_code_sent() {
+    fn a_wrong_number_raises_no_alarm_and_counts_as_no_code_sent() {
         let lines = lines(&metrics(), &stats(vec![attempt(Provider::Twilio, Err(FailureClass::NotMobile))]));
         assert_eq!(line_with(&lines, "SmsSent")["Outcome"], "not_mobile");
         for metric in ["SmsFailed", "SmsFailover", "CodesSent", "EstimatedCostMicroUsd"] {
@@ -358,7 +359,7 @@ mod tests {
     fn a_code_that_is_typed_in_settles_one_that_was_sent() {
         let mut stats = stats(Vec::new());
         stats.sms_code_accepted = true;
-        stats.events.push((AuditEvent::Verify, AuditOutcome::Success));
+        stats.events.push(event(AuditKind::Verify, AuditOutcome::Success));
         let lines = lines(&metrics(), &stats);
         let code = line_with(&lines, "CodesVerified");
         assert_eq!([&code["CodesVerified"], &code["UnverifiedCodes"], &code["Country"]], [&json!(1), &json!(-1), &json!("US")]);
@@ -368,12 +369,12 @@ mod tests {
     #[test]
     fn refusals_count_by_their_code_and_limit() {
         let mut stats = stats(Vec::new());
-        stats.events.push((AuditEvent::Verify, AuditOutcome::Refused("invalid_code")));
-        stats.events.push((AuditEvent::Locked, AuditOutcome::Success));
-        stats.limit = Some(SendLimit::Phone);
+        stats.events.push(event(AuditKind::Verify, AuditOutcome::Refused(Refusal::InvalidCode { attempts_remaining: Some(4) })));
+        stats.events.push(event(AuditKind::Locked, AuditOutcome::Success));
+        stats.limit = Some(SendLimit::Number);
         let lines = lines(&metrics(), &stats);
         assert_eq!(line_with(&lines, "VerifyResult")["Outcome"], "invalid_code");
         assert_eq!(line_with(&lines, "Locked")["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));
-        assert_eq!(line_with(&lines, "LimitHit")["Limit"], "phone");
+        assert_eq!(line_with(&lines, "LimitHit")["Limit"], "number");
     }
 }

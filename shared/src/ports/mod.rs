@@ -1,10 +1,13 @@
-//! Every effect that the core needs from outside: here time and randomness, in its files storage, text messages and token keys.
+//! Every effect that the core needs from outside: here time and randomness, in its files storage, text messages, token keys and
+//! secrets.
 
+pub mod secrets;
 pub mod sms;
 pub mod store;
 pub mod token_keys;
 
 use std::{
+    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,11 +16,16 @@ use rand::CryptoRng;
 
 use crate::domain::Timestamp;
 
+pub use secrets::{SecretError, SecretErrorKind, SecretSource};
 pub use sms::{Channel, SmsSender};
 pub use store::{
-    AuditRecord, Commit, CommitError, LoadRequest, Origin, SlotChange, Snapshot, Store, StoreUnavailable, Version, WindowSubject,
+    AuditEntry, AuditRecord, Commit, CommitError, LoadRequest, Origin, SlotChange, Snapshot, Store, StoreUnavailable, Version,
+    WindowSubject,
 };
 pub use token_keys::{KeysUnavailable, SignatureAlgorithm, VerificationKey, VerificationKeys};
+
+/// A boxed future, for ports whose implementation is chosen at run time.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Says what time it is. The one place that time comes from.
 pub trait Clock: Send + Sync {
@@ -50,6 +58,12 @@ impl Deadline {
     /// How much time is left; zero once it is over.
     pub fn remaining(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
+    }
+
+    /// A deadline before this one, so that time is left to do something about what was not done by then.
+    #[must_use]
+    pub fn earlier_by(self, time: Duration) -> Self {
+        Self(self.0.checked_sub(time).unwrap_or(self.0))
     }
 
     /// The instant itself, on the monotonic clock.

@@ -2,7 +2,8 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use crate::domain::{Account, AuditEvent, AuditOutcome, PhoneNumber, SendWindow, Slot, Timestamp, UserId};
+use super::Deadline;
+use crate::domain::{Account, AuditEvent, PhoneNumber, SendWindow, Slot, Timestamp, UserId, sms::send_window::WindowKind};
 
 /// Identifies the state of an account that was read; a commit names it, so that it fails if the account has changed since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +14,8 @@ pub struct Version(pub u64);
 pub struct LoadRequest<'a> {
     /// Whose account.
     pub user: &'a UserId,
-    /// The phone number whose window to read too; `None` if it is not known yet.
-    pub phone: Option<&'a PhoneNumber>,
+    /// The phone number whose window to read too, and which of its windows; `None` if it is not known yet.
+    pub number: Option<(&'a PhoneNumber, WindowKind)>,
     /// The source address whose window to read too; `None` if there is none, or none is to be counted.
     pub address: Option<IpAddr>,
 }
@@ -27,7 +28,7 @@ pub struct Snapshot {
     /// Its version; `None` if there is none.
     pub version: Option<Version>,
     /// The phone number's window; `None` if it was not asked for.
-    pub phone_window: Option<SendWindow>,
+    pub number_window: Option<SendWindow>,
     /// The source address's window; `None` if it was not asked for.
     pub address_window: Option<SendWindow>,
 }
@@ -44,8 +45,8 @@ pub struct SlotChange {
 /// Whose sends a window counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WindowSubject {
-    /// Those to a phone number.
-    Phone(PhoneNumber),
+    /// Those to a phone number, of one kind.
+    Number(PhoneNumber, WindowKind),
     /// Those caused from a source address.
     Address(IpAddr),
 }
@@ -61,7 +62,7 @@ pub struct Origin {
     pub user_agent: Option<String>,
 }
 
-/// One entry of the audit trail.
+/// One entry of the audit trail, to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditRecord {
     /// Whose trail.
@@ -72,15 +73,29 @@ pub struct AuditRecord {
     pub nonce: u64,
     /// What happened.
     pub event: AuditEvent,
-    /// How it ended.
-    pub outcome: AuditOutcome,
-    /// The phone number it was about, masked.
-    pub phone_masked: Option<String>,
     /// Where the request came from.
     pub origin: Origin,
-    /// What else there is to say, as name and value: the provider that a code went to, what each refused with. Never a code,
-    /// token or clear number.
-    pub details: Vec<(&'static str, String)>,
+}
+
+/// One entry of the audit trail, as it is read back: in words, since trails outlive the vocabulary that they were written in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened: an [`AuditKind`](crate::domain::AuditKind)'s name.
+    pub event: String,
+    /// How it ended: an [`AuditOutcome`](crate::domain::AuditOutcome)'s name.
+    pub outcome: String,
+    /// The phone number it was about, masked.
+    pub phone_masked: Option<String>,
+    /// The gateway's identifier of the request.
+    pub request_id: String,
+    /// The source address.
+    pub address: Option<String>,
+    /// What the client called itself.
+    pub user_agent: Option<String>,
+    /// What else there is to say, as name and value.
+    pub details: Vec<(String, String)>,
 }
 
 /// What is to be stored, all of it or nothing.
@@ -92,9 +107,9 @@ pub struct Commit {
     pub expected: Option<Version>,
     /// The account as it shall be, and when storage may drop it; `None` if it stays as it is.
     pub account: Option<(Account, Option<Timestamp>)>,
-    /// SendWindow to take. Each must be free, which is to say not taken within one `window` before it is taken now.
+    /// Slots to take. Each must be free, which is to say not taken within one `window` before it is taken now.
     pub take: Vec<SlotChange>,
-    /// SendWindow to give back, unless they were taken again since.
+    /// Slots to give back, unless they were taken again since.
     pub give_back: Vec<SlotChange>,
     /// The length of the send windows.
     pub window: Duration,
@@ -120,15 +135,19 @@ impl Commit {
     }
 }
 
-/// Why nothing was stored.
+/// Why a commit is not known to be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
-    /// Somebody else was faster: the account is not the expected one any more, or a slot is taken. Load and decide again.
+    /// Nothing was stored, because somebody else was faster: the account is not the expected one any more, or a slot is taken.
+    /// Load and decide again.
     #[error("the state changed since it was read")]
     Conflict,
-    /// Storage cannot be reached or does not answer in time. Whether the commit was stored is not known.
-    #[error("storage is unavailable")]
-    Unavailable,
+    /// Nothing was stored: storage throttles, refuses, or cannot be reached.
+    #[error("storage did not take it")]
+    NotStored,
+    /// All of it was stored, or nothing; storage did not say which before the deadline came.
+    #[error("storage did not say whether it took it")]
+    Unknown,
 }
 
 /// Storage cannot be reached, does not answer in time, or holds something that cannot be read.
@@ -138,9 +157,22 @@ pub struct StoreUnavailable;
 
 /// Keeps accounts, windows and the audit trail.
 pub trait Store: Send + Sync {
-    /// Reads an account and the windows asked for, strongly consistent, in one call.
-    fn load(&self, request: LoadRequest<'_>) -> impl Future<Output = Result<Snapshot, StoreUnavailable>> + Send;
+    /// Reads an account and the windows asked for, strongly consistent, in one call. Tries until `deadline`.
+    fn load(
+        &self,
+        request: LoadRequest<'_>,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<Snapshot, StoreUnavailable>> + Send;
 
-    /// Stores a decision in one transaction, if what it was made on still holds.
-    fn commit(&self, commit: &Commit) -> impl Future<Output = Result<(), CommitError>> + Send;
+    /// Stores a decision in one transaction, if what it was made on still holds. Returns when it is known whether it is stored,
+    /// or at `deadline`; sends nothing after it.
+    fn commit(&self, commit: &Commit, deadline: Deadline) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// The latest entries of a user's audit trail, at most `limit` of them, newest last. Tries until `deadline`.
+    fn audit_trail(
+        &self,
+        user: &UserId,
+        limit: usize,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<Vec<AuditEntry>, StoreUnavailable>> + Send;
 }

@@ -1,4 +1,4 @@
-//! The public keys of whoever issues tokens.
+//! The public keys of the issuer of tokens.
 
 /// How a token is signed. There is no `none`, and no key is fit for two of them (RFC 8725, 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl VerificationKey {
 #[error("the source of token keys is unavailable")]
 pub struct KeysUnavailable;
 
-/// Knows the public keys of whoever issues tokens.
+/// Knows the public keys of the issuer of tokens.
 pub trait VerificationKeys: Send + Sync {
     /// The key of this name and for this algorithm, or the only key for it if the token names none; `None` if there is no such
     /// key. Fails only where that cannot be known.
@@ -60,6 +60,6 @@ pub trait VerificationKeys: Send + Sync {
     ) -> impl Future<Output = Result<Option<VerificationKey>, KeysUnavailable>> + Send;
 
     /// Fetches the keys if there are none yet: for the init phase, so that the first request does not wait for them. A failure
-    /// is no error; the first request tries again.
+    /// is not an error; the first request tries again.
     fn warm_up(&self) -> impl Future<Output = ()> + Send;
 }

@@ -1,151 +1,132 @@
-//! Sending what was decided, after it is stored: codes, and notifications of changes.
+//! Sending what was decided, after it is stored: codes, and notifications.
 
 use std::time::Duration;
 
 use rand::RngExt;
 
-use super::{Caller, Failure, Granted, RequestStats, Service, audit_record};
+use super::{
+    service::{Failure, Granted},
+    session::{Session, Settled},
+};
 use crate::{
     domain::{
-        AuditEvent, AuditOutcome, Command, PhoneNumber, TextMessage,
-        decide::{Happened, Notification, OutgoingCode},
-        message::delivery::{Attempt, Delivery, Verdict},
+        AuditEvent, AuditKind, AuditOutcome, ChallengeId, Command, PhoneNumber, Provider, TextMessage,
+        audit::AuditDetails,
+        decide::{Notification, OutgoingCode},
+        message::{
+            delivery::{Delivery, DeliveryReason, Verdict},
+            route::Routes,
+        },
+        sms::send_window::WindowKind,
     },
-    ports::{Channel, Commit, SmsSender, Store},
+    ports::{Channel, Commit, Deadline, SmsSender, Store},
 };
 
 /// The longest that an answer waits for a notification to be taken.
 const NOTIFICATION_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a notification is of use.
 const NOTIFICATION_TTL: Duration = Duration::from_hours(4);
+/// What is kept of a request's time to store what became of a send.
+const STORING: Duration = Duration::from_secs(2);
 
-impl<S: Store, M: SmsSender> Service<S, M> {
+impl<S: Store, M: SmsSender> Session<'_, S, M> {
     /// Settles a command that sends a code, then sends it.
     pub(super) async fn send_code(
-        &self,
-        caller: &Caller,
+        &mut self,
         command: &Command,
-        phone: Option<PhoneNumber>,
-        stats: &mut RequestStats,
+        number: Option<(PhoneNumber, WindowKind)>,
     ) -> Result<Granted, Failure> {
-        let channel = self.sms.channel();
-        // The audit record of the send names the provider that is asked first; one that tells what became of it follows only
-        // where that was not simply that this provider took the message.
-        let route = match channel {
-            Channel::Sms(provider) => Some(("provider", provider.as_str().to_owned())),
-            Channel::Answer => None,
+        let (routes, sends) = match self.channel() {
+            Channel::Sms(routes) => (routes, true),
+            Channel::Answer => (Routes::default(), false),
             Channel::Missing => return Err(Failure::SmsNotConfigured),
         };
-        let settled = self.settle(caller, command, phone, route, stats).await?;
-        let development_code = match (channel, settled.code) {
-            (Channel::Sms(_), Some(code)) => {
-                self.deliver_code(caller, code, stats).await?;
-                None
-            }
-            (Channel::Answer, code) => code.map(|code| code.code),
-            (Channel::Sms(_) | Channel::Missing, _) => None,
+        let Settled { outcome, code, notification } = self.settle(command, number, &routes).await?;
+        // The code first: somebody waits for it.
+        let unsent = match code {
+            Some(code) if sends => self.deliver_code(code, &routes).await.map(|()| None),
+            code => Ok(code.map(|code| code.code)),
         };
-        Ok(Granted { answer: settled.answer, development_code })
+        self.deliver_notification(notification).await;
+        Ok(Granted { answer: outcome?, development_code: unsent? })
     }
 
     /// Sends a code whose send is reserved. A definite refusal gives the send back; an unknown outcome does not (S12).
-    async fn deliver_code(&self, caller: &Caller, code: OutgoingCode, stats: &mut RequestStats) -> Result<(), Failure> {
-        let OutgoingCode { challenge, purpose, to, code, valid_for } = code;
-        let message = self.template.code_message(to.clone(), &code, purpose, valid_for, challenge.to_string());
-        let delivery = self.hand_over(&message, stats).await;
-        stats.attempts.clone_from(&delivery.attempts);
-        let details = Some(("attempts", describe(&delivery.attempts)));
-        match delivery.verdict() {
-            Verdict::Accepted(_) if delivery.attempts.len() == 1 => Ok(()),
+    async fn deliver_code(&mut self, code: OutgoingCode, routes: &Routes) -> Result<(), Failure> {
+        let OutgoingCode { challenge, purpose, to, code, valid_for, order } = code;
+        let template = &self.service.rules.template;
+        let message = template.code_message(to.clone(), &code, purpose, valid_for, challenge.to_string());
+        let delivery = self.hand_over(&message, &order, self.deadline.earlier_by(STORING)).await;
+        self.stats.attempts.clone_from(&delivery.attempts);
+        let (reason, failure) = match delivery.verdict() {
+            Verdict::Accepted(_) if delivery.attempts.len() == 1 => return Ok(()),
             Verdict::Accepted(_) => {
-                self.append(caller, delivery_ended(AuditOutcome::Success, to), details, stats).await;
-                Ok(())
+                self.append(delivery_ended(AuditOutcome::Success, to, challenge, delivery)).await;
+                return Ok(());
             }
             Verdict::Unknown(_) => {
-                self.append(caller, delivery_ended(AuditOutcome::Refused("unknown_outcome"), to), details, stats).await;
-                Ok(())
+                self.append(delivery_ended(AuditOutcome::UnknownOutcome, to, challenge, delivery)).await;
+                return Ok(());
             }
-            Verdict::Refused(reason) => {
-                let command = Command::GiveBack { challenge, phone: to };
-                if self.settle(caller, &command, None, details, stats).await.is_err() {
-                    tracing::error!(reference = %challenge, "a send that no provider took could not be given back");
-                }
-                Err(Failure::DeliveryFailed(reason))
-            }
+            Verdict::Refused(reason) => (reason, Failure::DeliveryFailed(reason)),
+            Verdict::OutOfTime => (DeliveryReason::ProviderUnavailable, Failure::Unavailable),
+        };
+        let command = Command::GiveBack { challenge, phone: to, reason, attempts: delivery.attempts };
+        if self.settle(&command, None, routes).await.is_err() {
+            tracing::error!(reference = %challenge, "a send that no provider took could not be given back");
         }
+        Err(failure)
     }
 
-    /// Tells the old number of a change. Failing to tell undoes nothing (S18).
-    pub(super) async fn deliver_notification(
-        &self,
-        caller: &Caller,
-        notification: Option<Notification>,
-        stats: &mut RequestStats,
-    ) {
-        let Some(notification) = notification else { return };
-        let Channel::Sms(_) = self.sms.channel() else {
-            tracing::info!(to = ?notification.to, "no provider to tell the old number of the change");
+    /// Tells a number of what happened to its account. Failing to tell undoes nothing (S18).
+    pub(super) async fn deliver_notification(&mut self, notification: Option<Notification>) {
+        let Some(Notification { to, kind }) = notification else { return };
+        let what = kind.as_str();
+        let Channel::Sms(routes) = self.channel() else {
+            tracing::info!(?to, what, "there is no provider to send a notification");
             return;
         };
         let message = TextMessage {
-            to: notification.to.clone(),
-            body: self.template.notification_body(notification.kind),
+            to: to.clone(),
+            body: self.service.rules.template.notification_body(kind),
             valid_for: NOTIFICATION_TTL,
-            reference: format!("notification-{}", caller.origin.request_id),
+            reference: format!("notification-{}", self.caller.origin.request_id),
         };
-        let delivery = tokio::time::timeout(NOTIFICATION_TIMEOUT, self.hand_over(&message, stats)).await.ok();
+        let (order, deadline) = (routes.order(to.country(), None), self.deadline);
+        let delivery = tokio::time::timeout(NOTIFICATION_TIMEOUT, self.hand_over(&message, &order, deadline)).await;
+        let delivery = delivery.ok();
         let outcome = match delivery.as_ref().map(Delivery::verdict) {
             Some(Verdict::Accepted(_)) => return,
-            Some(Verdict::Refused(_)) => "sms_delivery_failed",
-            Some(Verdict::Unknown(_)) | None => "unknown_outcome",
+            Some(Verdict::Refused(reason)) => AuditOutcome::NotDelivered(reason),
+            Some(Verdict::OutOfTime) => AuditOutcome::NotDelivered(DeliveryReason::ProviderUnavailable),
+            Some(Verdict::Unknown(_)) | None => AuditOutcome::UnknownOutcome,
         };
-        tracing::warn!(to = ?notification.to, outcome, "the old number could not be told of the change");
-        let details = delivery.map(|delivery| ("attempts", describe(&delivery.attempts)));
-        let happened =
-            Happened { event: AuditEvent::Notification, outcome: AuditOutcome::Refused(outcome), phone: Some(notification.to) };
-        self.append(caller, happened, details, stats).await;
+        tracing::warn!(?to, what, outcome = outcome.as_str(), "a notification may not have arrived");
+        let attempts = delivery.map(|delivery| delivery.attempts).unwrap_or_default();
+        let details = AuditDetails { notification: Some(kind), attempts, ..AuditDetails::default() };
+        self.append(AuditEvent { kind: AuditKind::Notification, outcome, phone: Some(to), details }).await;
     }
 
-    async fn hand_over(&self, message: &TextMessage, stats: &mut RequestStats) -> Delivery {
-        let started = self.clock.now();
-        let delivery = self.sms.send(message).await;
-        stats.sms_time += self.clock.now().since(started);
+    pub(super) async fn hand_over(&mut self, message: &TextMessage, order: &[Provider], deadline: Deadline) -> Delivery {
+        let started = self.service.now();
+        let delivery = self.service.sms.send(message, order, deadline).await;
+        self.stats.sms_time += self.service.now().since(started);
         delivery
     }
 
     /// Adds a record to the trail of something that has happened already and cannot be undone by failing to record it.
-    async fn append(
-        &self,
-        caller: &Caller,
-        happened: Happened,
-        details: Option<(&'static str, String)>,
-        stats: &mut RequestStats,
-    ) {
-        stats.events.push((happened.event, happened.outcome));
-        let (event, outcome) = (happened.event.as_str(), happened.outcome.as_str());
-        let nonce = self.random.rng().random();
-        let record = audit_record(caller, self.clock.now(), nonce, happened, details.into_iter().collect());
-        if self.commit(&Commit::audit_only(record, self.policy.sms_window), stats).await.is_err() {
-            tracing::error!(event, outcome, "an audit record was lost");
+    pub(super) async fn append(&mut self, event: AuditEvent) {
+        let (kind, outcome) = (event.kind.as_str(), event.outcome.as_str());
+        self.stats.events.push(event.clone());
+        let nonce = self.service.random.rng().random();
+        let record = self.audit_record(event, self.service.now(), nonce);
+        if self.commit(&Commit::audit_only(record, self.service.rules.policy.sms_window)).await.is_err() {
+            tracing::error!(event = kind, outcome, "an audit record was lost");
         }
     }
 }
 
-fn delivery_ended(outcome: AuditOutcome, to: PhoneNumber) -> Happened {
-    Happened { event: AuditEvent::Delivery, outcome, phone: Some(to) }
-}
-
-/// Who was asked and what each answered, for the audit trail: `twilio auth_failed 20003, sns accepted 5f1c…`.
-fn describe(attempts: &[Attempt]) -> String {
-    let described: Vec<_> = attempts
-        .iter()
-        .map(|attempt| match &attempt.result {
-            Ok(message_id) => format!("{} accepted {message_id}", attempt.provider),
-            Err(failure) => {
-                let code = failure.code().map(|code| format!(" {code}")).unwrap_or_default();
-                format!("{} {}{code}", attempt.provider, failure.class.as_str())
-            }
-        })
-        .collect();
-    described.join(", ")
+fn delivery_ended(outcome: AuditOutcome, to: PhoneNumber, challenge: ChallengeId, delivery: Delivery) -> AuditEvent {
+    let details = AuditDetails { reference: Some(challenge), attempts: delivery.attempts, ..AuditDetails::default() };
+    AuditEvent { kind: AuditKind::Delivery, outcome, phone: Some(to), details }
 }

@@ -1,19 +1,86 @@
-//! What an operator may do to an account: every act is an audit event, and none shows or makes a code.
+//! What an operator may do: every act is an audit event that says who did it (S29), and none shows or makes a code.
 
-use super::{Caller, Failure, Granted, RequestStats, Service};
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::{
+    service::{Failure, Granted},
+    session::Session,
+};
 use crate::{
-    domain::Command,
-    ports::{SmsSender, Store},
+    domain::{
+        Account, AuditEvent, AuditKind, AuditOutcome, Command, PhoneNumber, TextMessage,
+        audit::AuditDetails,
+        message::delivery::{Delivery, DeliveryReason, Verdict},
+    },
+    ports::{AuditEntry, Channel, SmsSender, Store},
 };
 
-impl<S: Store, M: SmsSender> Service<S, M> {
-    /// Lifts the user's locks and starts the counts of wrong codes anew. A disabled factor stays disabled.
-    pub async fn unlock(&self, operator: &Caller, stats: &mut RequestStats) -> Result<Granted, Failure> {
-        self.settle_and_tell(operator, &Command::Unlock, stats).await
+/// How long a test message is of use.
+const TEST_MESSAGE_TTL: Duration = Duration::from_mins(10);
+
+/// Whether the number of a user learns of what an operator did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// A message went out, or enough did today.
+    Sent,
+    /// A message could not be sent; the audit trail says why.
+    Failed,
+    /// There is no provider to send with.
+    NoProvider,
+}
+
+impl<S: Store, M: SmsSender> Session<'_, S, M> {
+    /// The user's account as it is now; `None` if nothing is stored of the user.
+    pub async fn account(&mut self) -> Result<Option<Account>, Failure> {
+        let snapshot = self.load(None, false).await?;
+        let now = self.service.now();
+        Ok(snapshot.version.map(|_| snapshot.account.at(&self.service.rules.policy, now)))
+    }
+
+    /// The latest entries of the user's audit trail, at most `limit` of them, newest last.
+    pub async fn audit_trail(&mut self, limit: usize) -> Result<Vec<AuditEntry>, Failure> {
+        Ok(self.service.store.audit_trail(&self.caller.user, limit, self.deadline).await?)
+    }
+
+    /// Lifts the user's lock and starts the counts of wrong codes anew. A disabled number stays disabled.
+    pub async fn unlock(&mut self) -> Result<Granted, Failure> {
+        self.settle_and_tell(&Command::Unlock).await
     }
 
     /// Removes the user's factor and whatever is pending, and tells the number that was active.
-    pub async fn reset(&self, operator: &Caller, stats: &mut RequestStats) -> Result<Granted, Failure> {
-        self.settle_and_tell(operator, &Command::Reset, stats).await
+    pub async fn reset(&mut self) -> Result<Told, Failure> {
+        self.settle_and_tell(&Command::Reset).await?;
+        let failed = self.stats.events.iter().any(|event| event.kind == AuditKind::Notification);
+        Ok(match self.channel() {
+            Channel::Sms(_) if failed => Told::Failed,
+            Channel::Sms(_) => Told::Sent,
+            Channel::Answer | Channel::Missing => Told::NoProvider,
+        })
+    }
+
+    /// Sends a message to `to` that says it is a test, through the providers in their order. It is recorded in the trail of
+    /// the session's user: the one of the operators.
+    pub async fn send_test_message(&mut self, to: PhoneNumber) -> Result<Delivery, Failure> {
+        let Channel::Sms(routes) = self.channel() else { return Err(Failure::SmsNotConfigured) };
+        let order = routes.order(to.country(), None);
+        let number: u64 = self.service.random.rng().random();
+        let message = TextMessage {
+            to: to.clone(),
+            body: self.service.rules.template.test_body(),
+            valid_for: TEST_MESSAGE_TTL,
+            reference: format!("operator-{number:016x}"),
+        };
+        let delivery = self.hand_over(&message, &order, self.deadline).await;
+        let outcome = match delivery.verdict() {
+            Verdict::Accepted(_) => AuditOutcome::Success,
+            Verdict::Unknown(_) => AuditOutcome::UnknownOutcome,
+            Verdict::Refused(reason) => AuditOutcome::NotDelivered(reason),
+            Verdict::OutOfTime => AuditOutcome::NotDelivered(DeliveryReason::ProviderUnavailable),
+        };
+        let details = AuditDetails { attempts: delivery.attempts.clone(), ..AuditDetails::default() };
+        self.append(AuditEvent { kind: AuditKind::OperatorTestMessage, outcome, phone: Some(to), details }).await;
+        Ok(delivery)
     }
 }

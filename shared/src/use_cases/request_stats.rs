@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use crate::domain::{
-    AuditEvent, AuditOutcome, Command, Country, Proof,
-    decide::{Decision, Refusal, SendLimit},
-    message::delivery::Attempt,
+    AuditEvent, Command, Country, PhoneNumber, Proof, decide::Decision, decide::Refusal, message::delivery::Attempt,
+    sms::send_window::SendLimit,
 };
 
 /// Collected while a request runs.
@@ -20,9 +19,7 @@ pub struct RequestStats {
     /// Time spent waiting for providers.
     pub sms_time: Duration,
     /// What happened, and how it ended.
-    pub events: Vec<(AuditEvent, AuditOutcome)>,
-    /// The country of the number that it was about.
-    pub country: Option<Country>,
+    pub events: Vec<AuditEvent>,
     /// The limit that a send ran into.
     pub limit: Option<SendLimit>,
     /// Whether a code that had been sent came back and was accepted.
@@ -32,16 +29,18 @@ pub struct RequestStats {
 }
 
 impl RequestStats {
+    /// The country of the number that the request was about.
+    pub fn country(&self) -> Option<Country> {
+        self.events.iter().rev().find_map(|event| event.phone.as_ref()).map(PhoneNumber::country)
+    }
+
     pub(super) fn store_call(&mut self, took: Duration) {
         self.store_calls += 1;
         self.store_time += took;
     }
 
     pub(super) fn record(&mut self, command: &Command, decision: &Decision) {
-        for happened in &decision.events {
-            self.events.push((happened.event, happened.outcome));
-            self.country = happened.phone.as_ref().map(crate::domain::PhoneNumber::country).or(self.country);
-        }
+        self.events.extend(decision.events.iter().cloned());
         if let Err(Refusal::RateLimited { limit, .. }) = decision.outcome {
             self.limit = Some(limit);
         }

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use lambda_http::http::{HeaderValue, header::AUTHORIZATION};
+use reqwest::Method;
 use serde_json::{Map, Value, json};
 use two_factor::{
-    api::{AuthError, Authenticator, Problem, Request},
-    config::{Config, Vars},
+    api::{AuthError, Authenticator, Problem, Request, gateway_event::Event},
+    config::{Config, Environment, Vars},
     ports::{Clock, KeysUnavailable, SignatureAlgorithm, VerificationKey, VerificationKeys},
 };
 use two_factor_tests::{
+    captured_log::CapturedLog,
     clock::ManualClock,
+    service::{HOME, Reply, TestService},
     tokens::{SigningKey, base64url},
 };
 
@@ -35,7 +38,7 @@ struct Fixture {
 
 impl Fixture {
     fn new(settings: &[(&str, &str)]) -> Self {
-        let secret = [("AUTH_JWT_SECRET", SECRET)];
+        let secret = [("APP_ENV", "development"), ("AUTH_JWT_SECRET", SECRET)];
         let vars = Vars::new(secret.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let clock = ManualClock::new();
         let authenticator = Authenticator::new(&Config::from_vars(&vars).unwrap().auth, |_| NoKeys, clock.clone());
@@ -75,14 +78,24 @@ impl Fixture {
         self.user(&request).await
     }
 
+    /// The claims as an HTTP API passes them on.
     async fn with_gateway_claims(&self, claims: &Value) -> Result<String, AuthError> {
-        let mut request = Request::default();
-        request.gateway.claims = claims.as_object().cloned();
-        self.user(&request).await
+        self.with_event(&json!({"http": {"method": "POST"}, "authorizer": {"jwt": {"claims": claims}}})).await
+    }
+
+    /// The claims as a REST API with a Cognito authorizer passes them on.
+    async fn with_cognito_claims(&self, claims: &Value) -> Result<String, AuthError> {
+        self.with_event(&json!({"authorizer": {"claims": claims}})).await
+    }
+
+    async fn with_event(&self, context: &Value) -> Result<String, AuthError> {
+        let event = json!({"httpMethod": "POST", "path": "/", "requestContext": context});
+        let event: Event = serde_json::from_value(event).unwrap();
+        self.user(&event.to_request("invocation-1").unwrap()).await
     }
 
     async fn user(&self, request: &Request) -> Result<String, AuthError> {
-        self.authenticator.authenticate(request).await.map(|user| user.to_string())
+        self.authenticator.authenticate(request).await.map(|caller| caller.user.to_string())
     }
 }
 
@@ -121,12 +134,9 @@ async fn times_are_checked_by_our_clock_with_60_seconds_of_leeway_s19() {
     for (claims, good, reason) in [
         (json!({"exp": now + 1}), true, "not expired"),
         (json!({"exp": now - 59}), true, "expired within the leeway"),
-        (json!({"exp": now - 60}), false, "expired, and the leeway is over"),
         (json!({"exp": null}), false, "no expiry"),
         (json!({"exp": (now + 300).to_string()}), false, "an expiry that is a string"),
         (json!({"exp": [now + 300]}), false, "an expiry that is a list"),
-        (json!({"exp": -1}), false, "an expiry before the epoch"),
-        (json!({"exp": 0}), false, "an expiry at the epoch"),
         (serde_json::from_str(&format!(r#"{{"exp": {now}.5}}"#)).unwrap(), true, "a fraction of a second"),
         (json!({"nbf": now}), true, "valid from now on"),
         (json!({"nbf": now + 60}), true, "valid soon, within the leeway"),
@@ -141,11 +151,18 @@ async fn times_are_checked_by_our_clock_with_60_seconds_of_leeway_s19() {
             assert_invalid(&result, reason);
         }
     }
+    for (claims, reason) in [
+        (json!({"exp": now - 60}), "expired, and the leeway is over"),
+        (json!({"exp": -1}), "an expiry before the epoch"),
+        (json!({"exp": 0}), "an expiry at the epoch"),
+    ] {
+        assert_eq!(fixture.with_claims(&claims).await, Err(AuthError::Expired), "{reason}");
+    }
     let token = fixture.key.token("any", &fixture.claims(&json!({})));
     fixture.clock.pass(359);
     assert!(fixture.with_token(&token).await.is_ok());
     fixture.clock.pass(1);
-    assert_invalid(&fixture.with_token(&token).await, "time has passed");
+    assert_eq!(fixture.with_token(&token).await, Err(AuthError::Expired), "time has passed");
 }
 
 #[tokio::test]
@@ -254,7 +271,7 @@ async fn no_body_header_or_query_names_the_user_s20() {
     let fixture = Fixture::new(&[]);
     let mut request = Request { path: "/?user_id=mallory&sub=mallory".into(), ..Request::default() };
     request.body = two_factor::api::request::RequestBody::Bytes(br#"{"user_id": "mallory", "sub": "mallory"}"#.to_vec());
-    request.gateway.claims = json!({"sub": "mallory"}).as_object().cloned();
+    request.context.claims = json!({"sub": "mallory"}).as_object().cloned();
     request.headers.insert("x-user-id", HeaderValue::from_static("mallory"));
     assert_eq!(fixture.user(&request).await, Err(AuthError::Missing), "the gateway's claims count in its mode only");
     let token = fixture.key.token("any", &fixture.claims(&json!({})));
@@ -272,7 +289,13 @@ async fn in_gateway_mode_only_what_the_authorizer_verified_counts_s20() {
     for (claims, user, reason) in [
         (json!({"sub": "alice", "exp": exp}), Some("alice"), "an HTTP API writes numbers as strings"),
         (json!({"sub": "42", "exp": exp}), Some("42"), "an integer"),
-        (json!({"sub": "alice", "exp": "Fri Jan 01 00:00:00 UTC 2027"}), Some("alice"), "Cognito's words for a date"),
+        (
+            json!({"sub": "alice", "exp": "Fri Jan 01 00:10:00 UTC 2027"}),
+            None,
+            "words for a date, which only Cognito's authorizer has",
+        ),
+        (json!({"sub": "alice", "exp": "tomorrow"}), None, "no date"),
+        (json!({"sub": "alice", "exp": exp, "nbf": "today"}), None, "a beginning that is no date"),
         (json!({"sub": "alice", "exp": (now - 60).to_string()}), None, "expired"),
         (json!({"sub": "alice", "exp": exp, "nbf": (now + 61).to_string()}), None, "not valid yet"),
         (json!({"sub": "alice", "exp": "NaN"}), None, "no number"),
@@ -281,6 +304,16 @@ async fn in_gateway_mode_only_what_the_authorizer_verified_counts_s20() {
         (json!({"exp": exp}), None, "no user"),
     ] {
         let result = fixture.with_gateway_claims(&claims).await;
+        assert_eq!(result.as_deref().ok(), user, "{reason}");
+    }
+    for (claims, user, reason) in [
+        (json!({"sub": "alice", "exp": "Thu Dec 31 23:59:01 UTC 2026"}), Some("alice"), "Java's date, within the leeway"),
+        (json!({"sub": "alice", "exp": "Thu Dec 31 23:59:00 UTC 2026"}), None, "expired, in Java's words"),
+        (json!({"sub": "alice", "exp": exp, "nbf": "Fri Jan 01 00:01:01 UTC 2027"}), None, "not valid yet, in Java's words"),
+        (json!({"sub": "alice", "exp": "tomorrow"}), None, "no date"),
+        (json!({"sub": "alice", "exp": exp}), Some("alice"), "digits"),
+    ] {
+        let result = fixture.with_cognito_claims(&claims).await;
         assert_eq!(result.as_deref().ok(), user, "{reason}");
     }
     assert_eq!(fixture.with_gateway_claims(&Value::Null).await, Err(AuthError::Missing));
@@ -303,13 +336,125 @@ async fn the_gateways_lists_of_audiences_are_read_too() {
 fn missing_and_bad_credentials_are_told_apart_as_rfc_6750_wants() {
     for (error, status, challenge) in [
         (AuthError::Missing, 401, Some("Bearer")),
-        (AuthError::Invalid("expired"), 401, Some("Bearer error=\"invalid_token\"")),
+        (AuthError::Expired, 401, Some("Bearer error=\"invalid_token\"")),
+        (AuthError::Invalid("it is of another issuer"), 401, Some("Bearer error=\"invalid_token\"")),
         (AuthError::KeysUnavailable, 503, None),
     ] {
-        let response = Problem::from(&error).into_response("r");
+        let response = Problem::from_auth(error, Environment::Production).into_response("r");
         assert_eq!(response.status(), status);
         let header = response.headers().get("www-authenticate").map(|value| value.to_str().unwrap());
         assert_eq!(header, challenge);
-        assert!(!format!("{:?}", response.body()).contains("expired\""), "the reason is for the log");
+        assert!(!response.body().contains("another issuer"), "why it is invalid is for the log");
     }
+}
+
+#[tokio::test]
+async fn a_token_must_have_the_claims_that_the_operator_lists() {
+    let fixture = Fixture::new(&[("AUTH_REQUIRED_CLAIMS", "token_type=access,level=2,email_verified=true")]);
+    let good = json!({"token_type": "access", "level": 2, "email_verified": true});
+    assert_eq!(fixture.with_claims(&good).await, Ok("alice".into()));
+    let as_text = json!({"token_type": "access", "level": "2", "email_verified": "true"});
+    assert_eq!(fixture.with_claims(&as_text).await, Ok("alice".into()), "as a gateway writes them");
+    for (change, reason) in [
+        (json!({"token_type": "refresh"}), "another value"),
+        (json!({"token_type": "Access"}), "capitals"),
+        (json!({"token_type": "access "}), "a space"),
+        (json!({"token_type": ["access"]}), "a list"),
+        (json!({"token_type": null}), "missing"),
+        (json!({"level": 2.0}), "another number, as JSON writes it"),
+        (json!({"level": 3}), "a number that is too large"),
+        (json!({"email_verified": false}), "the other truth"),
+    ] {
+        let mut claims = good.clone();
+        claims.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        assert_invalid(&fixture.with_claims(&claims).await, reason);
+    }
+    let gateway = Fixture::new(&[("AUTH_MODE", "gateway"), ("AUTH_REQUIRED_CLAIMS", "token_use=access")]);
+    let exp = (gateway.now() + 300).to_string();
+    assert!(gateway.with_gateway_claims(&json!({"sub": "alice", "exp": exp, "token_use": "access"})).await.is_ok());
+    assert_invalid(&gateway.with_gateway_claims(&json!({"sub": "alice", "exp": exp, "token_use": "id"})).await, "an id token");
+}
+
+#[tokio::test]
+async fn the_address_that_counts_may_be_one_that_the_token_names_s13() {
+    let fixture = Fixture::new(&[("AUTH_ADDRESS_CLAIM", "ip")]);
+    let address = async |claims: Value| {
+        let mut request = Request::default();
+        let token = fixture.key.token("any", &fixture.claims(&claims));
+        request.headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+        fixture.authenticator.authenticate(&request).await.unwrap().address.map(|address| address.to_string())
+    };
+    for (claim, counts) in [
+        (json!("203.0.113.9"), Some("203.0.113.9")),
+        (json!(" 203.0.113.9 "), Some("203.0.113.9")),
+        (json!("2001:db8::9"), Some("2001:db8::9")),
+        (json!("::ffff:203.0.113.9"), Some("203.0.113.9")),
+        (json!("203.0.113.9:443"), None),
+        (json!("somewhere"), None),
+        (json!(""), None),
+        (json!(["203.0.113.9"]), None),
+        (json!(3_405_803_785_u32), None),
+        (json!(null), None),
+    ] {
+        assert_eq!(address(json!({"ip": claim})).await.as_deref(), counts, "{claim}");
+    }
+    let unset = Fixture::new(&[]);
+    let mut request = Request::default();
+    let token = unset.key.token("any", &unset.claims(&json!({"ip": "203.0.113.9"})));
+    request.headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+    assert_eq!(unset.authenticator.authenticate(&request).await.unwrap().address, None, "where no claim is configured");
+}
+
+const SERVICE_SECRET: &str = "a token secret of the service, with 32 bytes";
+
+async fn with_service_token(service: &TestService, claims: &Value) -> Reply {
+    let token = SigningKey::hmac(SERVICE_SECRET).token("any", claims);
+    service.send(service.request(Method::POST, &service.url("setup")).bearer_auth(token).json(&setup())).await
+}
+
+fn setup() -> Value {
+    json!({"method": "sms", "phone_number": HOME})
+}
+
+#[tokio::test]
+async fn the_tokens_address_is_the_one_in_the_audit_trail_and_the_log_and_the_one_that_is_counted_s13() {
+    let log = CapturedLog::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let settings = [("AUTH_JWT_SECRET", SERVICE_SECRET), ("AUTH_ADDRESS_CLAIM", "ip"), ("SMS_MAX_PER_IP", "1")];
+    let service = TestService::development(&settings).await;
+    let exp = service.clock.now().as_millis() / 1000 + 300;
+    let claims = |user: &str, ip: Value| json!({"sub": user, "exp": exp, "ip": ip});
+    with_service_token(&service, &claims("alice", json!("203.0.113.9"))).await.expect(200);
+    with_service_token(&service, &claims("bob", json!("203.0.113.9"))).await.expect_problem(429, "rate_limited");
+    with_service_token(&service, &claims("carol", json!("203.0.113.10"))).await.expect(200);
+    with_service_token(&service, &claims("dave", json!("nowhere"))).await.expect(200);
+    drop(guard);
+    for (user, address) in [("alice", "203.0.113.9"), ("carol", "203.0.113.10"), ("dave", "127.0.0.1")] {
+        let trail = service.audit_trail(user).await;
+        assert!(trail.iter().all(|entry| entry.address.as_deref() == Some(address)), "{user}");
+        let line = log.text().lines().find(|line| line.contains(&format!("\"user\":\"{user}\""))).map(str::to_owned);
+        assert!(line.unwrap().contains(&format!("\"address\":\"{address}\"")), "{user}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_learns_whether_a_token_is_missing_expired_or_invalid_and_a_developer_why() {
+    let service = TestService::development(&[("AUTH_JWT_SECRET", SERVICE_SECRET), ("AUTH_ISSUER", "us")]).await;
+    let now = service.clock.now().as_millis() / 1000;
+    let missing = service.send(service.request(Method::POST, &service.url("setup")).json(&setup())).await;
+    let expired = with_service_token(&service, &json!({"sub": "alice", "iss": "us", "exp": now - 61})).await;
+    let foreign = with_service_token(&service, &json!({"sub": "alice", "iss": "them", "exp": now + 300})).await;
+    for (reply, reason, detail) in [
+        (missing, "missing", "Send an access token in the Authorization header: Bearer, a space, and the token."),
+        (expired, "expired", "The access token has expired. Sign in again."),
+        (foreign, "invalid", "The access token is not valid: it is of another issuer."),
+    ] {
+        reply.expect_problem(401, "unauthorized");
+        assert_eq!((&reply.body["reason"], &reply.body["detail"]), (&json!(reason), &json!(detail)));
+    }
+    let production = TestService::production(&[("AUTH_JWT_SECRET", SERVICE_SECRET)]).await;
+    let foreign = production.send(production.request(Method::GET, &production.url("setup")).bearer_auth("a.b.c")).await;
+    assert_eq!(foreign.body["detail"], "The access token is not valid. Sign in again.", "production does not say why");
 }

@@ -47,6 +47,8 @@ struct Case {
     outcome: (u16, &'static str),
     /// What `errors` names, in order.
     fields: Vec<&'static str>,
+    /// What `reason` says; `None` where nothing is expected of it.
+    because: Option<&'static str>,
     /// A header that the answer must have, with its value.
     header: Option<(&'static str, &'static str)>,
 }
@@ -63,6 +65,7 @@ impl Case {
             body: body.as_ref().to_vec(),
             outcome: INVALID,
             fields: Vec::new(),
+            because: None,
             header: None,
         }
     }
@@ -73,6 +76,10 @@ impl Case {
 
     fn names(self, fields: &[&'static str]) -> Self {
         Self { fields: fields.to_vec(), ..self }
+    }
+
+    fn because(self, reason: &'static str) -> Self {
+        Self { because: Some(reason), ..self }
     }
 
     fn by(self, user: &'static str) -> Self {
@@ -139,7 +146,12 @@ impl Case {
             "phone_number",
             "code",
             "pending",
+            "purpose",
             "regenerate_backup_codes",
+            "enroll",
+            "replace",
+            "sign_in",
+            "change",
             "application",
             "json",
             "Bearer",
@@ -191,9 +203,22 @@ fn check_form(reply: &Reply, reason: &str) {
     }
     assert!(reply.body["detail"].as_str().unwrap().ends_with('.'), "{reason}: a sentence");
     assert_eq!(reply.body.get("errors").is_some(), code == "invalid_request", "{reason}");
-    let known = ["type", "title", "status", "detail", "code", "request_id", "errors", "attempts_remaining", "retry_after"];
+    let extras: &[&str] = match code {
+        "invalid_request" => &["errors"],
+        "invalid_code" => &["attempts_remaining"],
+        "invalid_phone_number" | "phone_number_not_allowed" | "unauthorized" => &["reason"],
+        "code_superseded" | "wrong_purpose" => &["purpose"],
+        "rate_limited" => &["retry_after", "reason"],
+        "locked" => &["retry_after"],
+        _ => &[],
+    };
+    let known = [&["type", "title", "status", "detail", "code", "request_id"], extras].concat();
     for member in reply.body.as_object().unwrap().keys() {
         assert!(known.contains(&member.as_str()), "{reason}: {member}");
+    }
+    // But for a wrong backup code, at which guesses are not limited, each extra is there.
+    for member in extras.iter().filter(|member| **member != "attempts_remaining") {
+        assert!(!reply.body[*member].is_null(), "{reason}: {member}");
     }
     assert_eq!(reply.header("www-authenticate").is_empty(), reply.status != 401, "{reason}");
     assert_eq!(reply.header("allow").is_empty(), reply.status != 405, "{reason}");
@@ -232,7 +257,7 @@ fn bodies() -> Vec<Case> {
         (b"{\"a\": .5}".to_vec(), "half a number"),
         (b"{\"a\" 1}".to_vec(), "no colon"),
         (b"{\"a\": undefined}".to_vec(), "JavaScript"),
-        (b"{\"a\": \"\\x41\"}".to_vec(), "an escape that is none"),
+        (b"{\"a\": \"\\x41\"}".to_vec(), "not an escape"),
         (b"{\"a\": \"\\u12\"}".to_vec(), "half an escape"),
         (b"{\"a\": \"line\nbreak\"}".to_vec(), "a raw line break"),
         (b"{\"a\": \"nul\0byte\"}".to_vec(), "a raw NUL"),
@@ -243,7 +268,7 @@ fn bodies() -> Vec<Case> {
         (b"{\"a\": \"\xc0\xaf\"}".to_vec(), "an overlong form"),
         (b"{\"\xff\": 1}".to_vec(), "a name that is no UTF-8"),
         (b"\x1f\x8b\x08\x00\x00\x00\x00\x00".to_vec(), "gzip"),
-        (b"method=sms&phone_number=%2B14155551299".to_vec(), "a form"),
+        (b"method=sms&phone_number=%2B12015550199".to_vec(), "a form"),
         (b"<code>135799</code>".to_vec(), "XML"),
         (nested(2000), "nested lists"),
         (b"[".repeat(4096), "lists without an end"),
@@ -303,12 +328,15 @@ fn wrong_fields() -> Vec<Case> {
         };
         cases.push(case("POST", "verify", "code", format!(r#"{{"code": {value}}}"#)));
         cases.push(case("DELETE", "setup", "code", format!(r#"{{"code": {value}}}"#)));
-        cases.push(case("POST", "setup", "method", format!(r#"{{"method": {value}, "phone_number": "+14155551299"}}"#)));
+        cases.push(case("POST", "setup", "method", format!(r#"{{"method": {value}, "phone_number": "+12015550199"}}"#)));
         cases.push(case("POST", "setup", "phone_number", format!(r#"{{"method": "sms", "phone_number": {value}}}"#)));
-        let setup = format!(r#"{{"method": "sms", "phone_number": "+14155551299", "code": {value}}}"#);
+        let setup = format!(r#"{{"method": "sms", "phone_number": "+12015550199", "code": {value}}}"#);
         cases.push(case("POST", "setup", "code", setup));
+        cases.push(case("POST", "send-sms", "purpose", format!(r#"{{"purpose": {value}}}"#)));
+        cases.push(case("POST", "send-sms", "pending", format!(r#"{{"pending": {value}}}"#)));
+        cases.push(case("POST", "verify", "purpose", format!(r#"{{"code": "135799", "purpose": {value}}}"#)));
+        cases.push(case("POST", "setup", "code", format!(r#"{{"method": "none", "code": {value}}}"#)));
         if *value != "true" {
-            cases.push(case("POST", "send-sms", "pending", format!(r#"{{"pending": {value}}}"#)));
             let verify = format!(r#"{{"code": "135799", "regenerate_backup_codes": {value}}}"#);
             cases.push(case("POST", "verify", "regenerate_backup_codes", verify));
         }
@@ -325,22 +353,39 @@ fn wrong_fields() -> Vec<Case> {
         ("POST", "verify", r#"{"code": "135799", "\u0063ode": "246800"}"#, &["code"], "twice, once in disguise"),
         ("POST", "verify", r#"{"code": 1, "regenerate_backup_codes": 1}"#, &["code", "regenerate_backup_codes"], "both wrong"),
         ("POST", "verify", r#"{"regenerate_backup_codes": true}"#, &["code"], "a flag alone"),
+        ("POST", "verify", r#"{"code": 1, "purpose": 1}"#, &["code", "purpose"], "code and purpose"),
+        ("POST", "verify", r#"{"code": "135799", "purpose": "SIGN_IN"}"#, &["purpose"], "capitals"),
+        ("POST", "verify", r#"{"code": "135799", "purpose": ""}"#, &["purpose"], "an empty purpose"),
+        ("POST", "verify", r#"{"code": "135799", "purpose": "enroll", "purpose": "enroll"}"#, &["purpose"], "a purpose twice"),
+        (
+            "POST",
+            "verify",
+            r#"{"code": "135799", "purpose": "sign_in", "regenerate_backup_codes": true}"#,
+            &["purpose"],
+            "a sign-in that makes backup codes anew",
+        ),
+        ("POST", "verify", r#"{"code": "0123-4567-89AB-CDEF", "purpose": "replace"}"#, &["code"], "a backup code for a number"),
+        ("POST", "send-sms", r#"{"purpose": "login"}"#, &["purpose"], "no purpose of ours"),
+        ("POST", "send-sms", r#"{"purpose": "change\u0000"}"#, &["purpose"], "a NUL"),
+        ("POST", "send-sms", r#"{"purpose": "change", "purpose": "change"}"#, &["purpose"], "twice the same"),
         ("POST", "send-sms", r#"{"pending": "true"}"#, &["pending"], "a flag in quotes"),
+        ("POST", "send-sms", r#"{"pending": false}"#, &["pending"], "of the version before, and false"),
         ("POST", "send-sms", r#"{"pending": true, "pending": true}"#, &["pending"], "a flag twice"),
+        ("POST", "send-sms", r#"{"pending": true, "purpose": "login"}"#, &["pending", "purpose"], "both"),
         ("POST", "setup", "", &["method", "phone_number"], "no body"),
         ("POST", "setup", "{}", &["method", "phone_number"], "nothing"),
         ("POST", "setup", r#"{"method": null, "phone_number": null}"#, &["method", "phone_number"], "nulls"),
         ("POST", "setup", r#"{"method": "sms"}"#, &["phone_number"], "no number"),
-        ("POST", "setup", r#"{"phone_number": "+14155551299"}"#, &["method"], "no method"),
-        ("POST", "setup", r#"{"method": "SMS", "phone_number": "+14155551299"}"#, &["method"], "capitals"),
-        ("POST", "setup", r#"{"method": "sms ", "phone_number": "+14155551299"}"#, &["method"], "a space"),
-        ("POST", "setup", r#"{"method": "", "phone_number": "+14155551299"}"#, &["method"], "an empty method"),
-        ("POST", "setup", r#"{"method": "totp", "phone_number": "+14155551299"}"#, &["method"], "another method"),
-        ("POST", "setup", r#"{"method": "sms\u0000", "phone_number": "+14155551299"}"#, &["method"], "a NUL"),
+        ("POST", "setup", r#"{"phone_number": "+12015550199"}"#, &["method"], "no method"),
+        ("POST", "setup", r#"{"method": "SMS", "phone_number": "+12015550199"}"#, &["method"], "capitals"),
+        ("POST", "setup", r#"{"method": "sms ", "phone_number": "+12015550199"}"#, &["method"], "a space"),
+        ("POST", "setup", r#"{"method": "", "phone_number": "+12015550199"}"#, &["method"], "an empty method"),
+        ("POST", "setup", r#"{"method": "totp", "phone_number": "+12015550199"}"#, &["method"], "another method"),
+        ("POST", "setup", r#"{"method": "sms\u0000", "phone_number": "+12015550199"}"#, &["method"], "a NUL"),
         (
             "POST",
             "setup",
-            r#"{"method": "sms", "phone_number": "+14155551299", "phone_number": "+14155551298"}"#,
+            r#"{"method": "sms", "phone_number": "+12015550199", "phone_number": "+12015550198"}"#,
             &["phone_number"],
             "two numbers",
         ),
@@ -367,21 +412,19 @@ fn codes() -> Vec<Case> {
         ("+13579", "a plus"),
         ("135,799", "a comma"),
         ("135_799", "an underscore"),
-        ("１３５７９９", "full-width digits"),
         ("١٣٥٧٩٩", "Arabic-Indic digits"),
         ("१३५७९९", "Devanagari digits"),
         ("𝟏𝟑𝟓𝟕𝟗𝟗", "mathematical digits"),
         ("①③⑤⑦⑨⑨", "digits in circles"),
-        ("13579９", "one full-width digit"),
-        ("135\t799", "a tab"),
-        ("135799\n", "a line break"),
-        ("135799\r\n", "a line break of Windows"),
-        ("135\u{a0}799", "a no-break space"),
-        ("135\u{2009}799", "a thin space"),
         ("135\u{200b}799", "a space of no width"),
-        ("135\u{3000}799", "a wide space"),
         ("135\u{2013}799", "a dash"),
         ("135\u{2212}799", "a minus"),
+        ("##135799", "two of #"),
+        ("135799#", "a # at the end"),
+        (".135799", "a full stop before it"),
+        ("135.799", "a full stop within"),
+        ("135799..", "two full stops"),
+        ("１３５７９", "five full-width digits"),
         ("\u{202e}135799", "from right to left"),
         ("\u{feff}135799", "a byte order mark"),
         ("135799\0", "a NUL"),
@@ -389,10 +432,6 @@ fn codes() -> Vec<Case> {
         ("${jndi:ldap://x.example/a}", "a lookup"),
         ("ABCD-EFGH-JKMN-PQR", "15 characters"),
         ("ABCD-EFGH-JKMN-PQRST", "17 characters"),
-        ("abcd-efgh-jkmn-pqrs", "small letters"),
-        ("ABCD-EFGH-IJKM-NPQR", "an I"),
-        ("ABCD-EFGH-LJKM-NPQR", "an L"),
-        ("ABCD-EFGH-OJKM-NPQR", "an O"),
         ("ABCD-EFGH-UJKM-NPQR", "a U"),
         ("ABCD.EFGH.JKMN.PQRS", "full stops"),
         ("ＡBCD-EFGH-JKMN-PQRS", "a full-width letter"),
@@ -403,7 +442,7 @@ fn codes() -> Vec<Case> {
         .collect();
     for (text, reason) in &texts[..12] {
         cases.push(Case::new("DELETE", "setup", json!({"code": text}).to_string(), *reason).names(&["code"]));
-        let setup = json!({"method": "sms", "phone_number": "+14155551299", "code": text}).to_string();
+        let setup = json!({"method": "sms", "phone_number": "+12015550199", "code": text}).to_string();
         cases.push(Case::new("POST", "setup", setup, *reason).names(&["code"]));
     }
     let long = json!({"code": "1".repeat(4000)}).to_string();
@@ -413,90 +452,95 @@ fn codes() -> Vec<Case> {
 
 /// Texts that are no number, and numbers that get no code.
 fn numbers() -> Vec<Case> {
+    const FORMAT: ((u16, &str), &str) = (NO_NUMBER, "format");
+    const NO_SUCH_NUMBER: ((u16, &str), &str) = (NO_NUMBER, "no_such_number");
+    const COUNTRY: ((u16, &str), &str) = (NOT_ALLOWED, "country");
+    const LINE_TYPE: ((u16, &str), &str) = (NOT_ALLOWED, "line_type");
     let texts = [
-        ("", NO_NUMBER, "empty"),
-        ("+", NO_NUMBER, "a plus"),
-        ("+1", NO_NUMBER, "a country"),
-        ("4155551299", NO_NUMBER, "national"),
-        ("14155551299", NO_NUMBER, "no plus"),
-        ("0014155551299", NO_NUMBER, "an international prefix"),
-        ("++14155551299", NO_NUMBER, "two pluses"),
-        ("+14155551299+", NO_NUMBER, "a plus at the end"),
-        ("-14155551299", NO_NUMBER, "a minus"),
-        (" +14155551299", NO_NUMBER, "a space before"),
-        ("+14155551299 ", NO_NUMBER, "a space after"),
-        ("+1 415 555 1299", NO_NUMBER, "spaces"),
-        ("+1-415-555-1299", NO_NUMBER, "hyphens"),
-        ("+1(415)5551299", NO_NUMBER, "parentheses"),
-        ("+1.415.555.1299", NO_NUMBER, "full stops"),
-        ("tel:+14155551299", NO_NUMBER, "a URI"),
-        ("+14155551299;ext=5", NO_NUMBER, "an extension"),
-        ("+14155551299x5", NO_NUMBER, "another extension"),
-        ("+14155551299,+14155551298", NO_NUMBER, "two numbers"),
-        ("+1415555ABCD", NO_NUMBER, "letters for digits"),
-        ("+0415555129", NO_NUMBER, "a zero first"),
-        ("+1415555129900000", NO_NUMBER, "16 digits"),
-        ("＋14155551299", NO_NUMBER, "a full-width plus"),
-        ("+１４１５５５５１２９９", NO_NUMBER, "full-width digits"),
-        ("+١٤١٥٥٥٥١٢٩٩", NO_NUMBER, "Arabic-Indic digits"),
-        ("+1206555\u{200b}0143", NO_NUMBER, "a space of no width"),
-        ("+14155551299\0", NO_NUMBER, "a NUL"),
-        ("+14155551299\n", NO_NUMBER, "a line break"),
-        ("+14155551299\r\nTo: +19005551234", NO_NUMBER, "a header"),
-        ("+1415", NO_NUMBER, "too short for the USA"),
-        ("+141555512999", NO_NUMBER, "too long for the USA"),
-        ("+11234567890", NO_NUMBER, "no such area"),
-        ("+14150551299", NO_NUMBER, "no such exchange"),
-        ("+99955551299", NO_NUMBER, "no such country"),
-        ("+4474001234", NO_NUMBER, "too short for the United Kingdom"),
-        ("+33612345678", NOT_ALLOWED, "France"),
-        ("+919876543210", NOT_ALLOWED, "India"),
-        ("+8613812345678", NOT_ALLOWED, "China"),
-        ("+5511961234567", NOT_ALLOWED, "Brazil"),
-        ("+18762101234", NOT_ALLOWED, "Jamaica, which shares +1"),
-        ("+17872345678", NOT_ALLOWED, "Puerto Rico, which shares +1"),
-        ("+12423591234", NOT_ALLOWED, "the Bahamas, which share +1"),
-        ("+447781123456", NOT_ALLOWED, "Guernsey, which shares +44"),
-        ("+447797712345", NOT_ALLOWED, "Jersey, which shares +44"),
-        ("+447624123456", NOT_ALLOWED, "the Isle of Man, which shares +44"),
-        ("+442079460000", NOT_ALLOWED, "a landline in London"),
-        ("+448001234567", NOT_ALLOWED, "toll-free in the United Kingdom"),
-        ("+449012345678", NOT_ALLOWED, "premium rate in the United Kingdom"),
-        ("+448431234567", NOT_ALLOWED, "shared cost in the United Kingdom"),
-        ("+447012345678", NOT_ALLOWED, "a personal number in the United Kingdom"),
-        ("+445612345678", NOT_ALLOWED, "VoIP in the United Kingdom"),
-        ("+445512345678", NOT_ALLOWED, "a company's number in the United Kingdom"),
-        ("+447640123456", NOT_ALLOWED, "a pager in the United Kingdom"),
-        ("+4930123456", NOT_ALLOWED, "a landline in Berlin"),
-        ("+498001234567", NOT_ALLOWED, "toll-free in Germany"),
-        ("+499001234567", NOT_ALLOWED, "premium rate in Germany"),
-        ("+4918012345", NOT_ALLOWED, "shared cost in Germany"),
-        ("+4970012345678", NOT_ALLOWED, "a personal number in Germany"),
-        ("+4916412345", NOT_ALLOWED, "a pager in Germany"),
-        ("+61212345678", NOT_ALLOWED, "a landline in Sydney"),
-        ("+611800123456", NOT_ALLOWED, "toll-free in Australia"),
-        ("+611900123456", NOT_ALLOWED, "premium rate in Australia"),
-        ("+611300123456", NOT_ALLOWED, "shared cost in Australia"),
-        ("+61147101234", NOT_ALLOWED, "VoIP in Australia"),
-        ("+18005551234", NOT_ALLOWED, "toll-free in North America"),
-        ("+18885551234", NOT_ALLOWED, "toll-free again"),
-        ("+19005551234", NOT_ALLOWED, "premium rate in North America"),
-        ("+15002345678", NOT_ALLOWED, "a personal number in North America"),
-        ("+80012345678", NOT_ALLOWED, "toll-free everywhere"),
-        ("+808012345678", NO_NUMBER, "too long for what it begins with"),
-        ("+979123456789", NOT_ALLOWED, "premium rate everywhere"),
-        ("+870773111632", NOT_ALLOWED, "a ship"),
-        ("+883510012345", NOT_ALLOWED, "an international network"),
+        ("", FORMAT, "empty"),
+        ("+", FORMAT, "a plus"),
+        ("+1", FORMAT, "a country"),
+        ("2015550199", FORMAT, "national"),
+        ("12015550199", FORMAT, "no plus"),
+        ("0012015550199", FORMAT, "an international prefix"),
+        ("++12015550199", FORMAT, "two pluses"),
+        ("+12015550199+", FORMAT, "a plus at the end"),
+        ("-12015550199", FORMAT, "a minus"),
+        ("1 201 555 0199", FORMAT, "separators, and no plus"),
+        ("(+1) 201 555 0199", FORMAT, "a bracket before the plus"),
+        ("+1/201/555/0199", FORMAT, "slashes"),
+        ("+1_201_555_0199", FORMAT, "underscores"),
+        ("+1 201 555 0199 ext. 5", FORMAT, "separators, and an extension"),
+        ("tel:+12015550199", FORMAT, "a URI"),
+        ("+12015550199;ext=5", FORMAT, "an extension"),
+        ("+12015550199x5", FORMAT, "another extension"),
+        ("+12015550199,+12015550198", FORMAT, "two numbers"),
+        ("+1201555ABCD", FORMAT, "letters for digits"),
+        ("+0201555019", FORMAT, "a zero first"),
+        ("+1201555019900000", FORMAT, "16 digits"),
+        ("＋12015550199", FORMAT, "a full-width plus"),
+        ("+１２０１５５５０１９９", FORMAT, "full-width digits"),
+        ("+١٢٠١٥٥٥٠١٩٩", FORMAT, "Arabic-Indic digits"),
+        ("+1206555\u{200b}0143", FORMAT, "a space of no width"),
+        ("+12015550199\0", FORMAT, "a NUL"),
+        ("+12015550199\r\nTo: +19005551234", FORMAT, "a header"),
+        ("+1201", NO_SUCH_NUMBER, "too short for the USA"),
+        ("+120155501999", NO_SUCH_NUMBER, "too long for the USA"),
+        ("+11234567890", NO_SUCH_NUMBER, "no such area"),
+        ("+12010550199", NO_SUCH_NUMBER, "no such exchange"),
+        ("+99955551299", NO_SUCH_NUMBER, "no such country"),
+        ("+4474001234", NO_SUCH_NUMBER, "too short for the United Kingdom"),
+        ("+33612345678", COUNTRY, "France"),
+        ("+919876543210", COUNTRY, "India"),
+        ("+8613812345678", COUNTRY, "China"),
+        ("+5511961234567", COUNTRY, "Brazil"),
+        ("+18762101234", COUNTRY, "Jamaica, which shares +1"),
+        ("+17872345678", COUNTRY, "Puerto Rico, which shares +1"),
+        ("+12423591234", COUNTRY, "the Bahamas, which share +1"),
+        ("+447781123456", COUNTRY, "Guernsey, which shares +44"),
+        ("+447797712345", COUNTRY, "Jersey, which shares +44"),
+        ("+447624123456", COUNTRY, "the Isle of Man, which shares +44"),
+        ("+442079460000", LINE_TYPE, "a landline in London"),
+        ("+448001234567", LINE_TYPE, "toll-free in the United Kingdom"),
+        ("+449012345678", LINE_TYPE, "premium rate in the United Kingdom"),
+        ("+448431234567", LINE_TYPE, "shared cost in the United Kingdom"),
+        ("+447012345678", LINE_TYPE, "a personal number in the United Kingdom"),
+        ("+445612345678", LINE_TYPE, "VoIP in the United Kingdom"),
+        ("+445512345678", LINE_TYPE, "a company's number in the United Kingdom"),
+        ("+447640123456", LINE_TYPE, "a pager in the United Kingdom"),
+        ("+4930123456", LINE_TYPE, "a landline in Berlin"),
+        ("+498001234567", LINE_TYPE, "toll-free in Germany"),
+        ("+499001234567", LINE_TYPE, "premium rate in Germany"),
+        ("+4918012345", LINE_TYPE, "shared cost in Germany"),
+        ("+4970012345678", LINE_TYPE, "a personal number in Germany"),
+        ("+4916412345", LINE_TYPE, "a pager in Germany"),
+        ("+61212345678", LINE_TYPE, "a landline in Sydney"),
+        ("+611800123456", LINE_TYPE, "toll-free in Australia"),
+        ("+611900123456", LINE_TYPE, "premium rate in Australia"),
+        ("+611300123456", LINE_TYPE, "shared cost in Australia"),
+        ("+61147101234", LINE_TYPE, "VoIP in Australia"),
+        ("+18005551234", LINE_TYPE, "toll-free in North America"),
+        ("+18885551234", LINE_TYPE, "toll-free again"),
+        ("+19005551234", LINE_TYPE, "premium rate in North America"),
+        ("+12129761234", LINE_TYPE, "a pay-per-call exchange in North America"),
+        ("+1 (212) 976-1234", LINE_TYPE, "the same, as people write it"),
+        ("+15002345678", LINE_TYPE, "a personal number in North America"),
+        ("+80012345678", LINE_TYPE, "toll-free everywhere"),
+        ("+808012345678", NO_SUCH_NUMBER, "too long for what it begins with"),
+        ("+979123456789", LINE_TYPE, "premium rate everywhere"),
+        ("+870773111632", LINE_TYPE, "a ship"),
+        ("+883510012345", LINE_TYPE, "an international network"),
     ];
     let body = |number: &str| json!({"method": "sms", "phone_number": number}).to_string();
-    let case = |(number, outcome, reason)| Case::new("POST", "setup", body(number), reason).gets(outcome);
+    let case =
+        |(number, (outcome, because), reason)| Case::new("POST", "setup", body(number), reason).gets(outcome).because(because);
     let mut cases: Vec<_> = texts.into_iter().map(case).collect();
     let long = format!("+{}", "9".repeat(4000));
-    cases.push(case((&long, NO_NUMBER, "4000 digits")));
+    cases.push(case((&long, FORMAT, "4000 digits")));
     cases
 }
 
-/// Paths that are none, and methods that a path does not know.
+/// Paths that do not exist, and methods that a path does not know.
 fn paths_and_methods() -> Vec<Case> {
     let mut cases: Vec<_> = [
         ("/", "the root"),
@@ -601,7 +645,7 @@ fn credentials() -> Vec<Case> {
         (vec![claiming(json!({"sub": NOBODY}))], "no expiry"),
         (vec![claiming(json!({"sub": NOBODY, "exp": null}))], "an expiry that is null"),
         (vec![claiming(json!({"sub": NOBODY, "exp": LATER.to_string()}))], "an expiry that is a string"),
-        (vec![claiming(json!({"sub": NOBODY, "exp": -1}))], "an expiry before all time"),
+        (vec![claiming(json!({"sub": NOBODY, "exp": -1}))], "expired before all time"),
         (vec![claiming(json!({"sub": NOBODY, "exp": LATER, "nbf": NOW + 61}))], "not valid yet"),
         (vec![claiming(json!({"sub": NOBODY, "exp": LATER, "nbf": "now"}))], "valid from no time"),
         (vec![claiming(json!({"exp": LATER}))], "no user"),
@@ -623,12 +667,20 @@ fn credentials() -> Vec<Case> {
     let mut cases = Vec::new();
     for (values, reason) in nobody {
         cases.push(
-            Case::new("POST", "verify", body, *reason).authorized(values).gets(UNAUTHORIZED).with("www-authenticate", NO_TOKEN),
+            Case::new("POST", "verify", body, *reason)
+                .authorized(values)
+                .gets(UNAUTHORIZED)
+                .because("missing")
+                .with("www-authenticate", NO_TOKEN),
         );
     }
     for (values, reason) in &invalid {
         cases.push(
-            Case::new("POST", "verify", body, *reason).authorized(values).gets(UNAUTHORIZED).with("www-authenticate", BAD_TOKEN),
+            Case::new("POST", "verify", body, *reason)
+                .authorized(values)
+                .gets(UNAUTHORIZED)
+                .because(if reason.starts_with("expired") { "expired" } else { "invalid" })
+                .with("www-authenticate", BAD_TOKEN),
         );
     }
     let no_text = Case::new("POST", "verify", body, "no UTF-8").authorized(&[b"Bearer \xff\xfe"]);
@@ -653,19 +705,23 @@ const STARTED: &str = "started";
 
 /// Requests that are well formed and refused for what the user's account is: of a user without anything, of one whose enrollment
 /// is pending, and of one with 2FA on and no code out.
+#[expect(clippy::too_many_lines, reason = "it is one table")]
 fn states(code_of_pending: &str) -> Vec<Case> {
     let setup = |number: &str| json!({"method": "sms", "phone_number": number}).to_string();
     let code = |code: &str| json!({"code": code}).to_string();
     let nothing = (409, "no_pending_verification");
     let not_enabled = (409, "not_enabled");
     let wrong_code = (400, "invalid_code");
+    let wrong_purpose = (409, "wrong_purpose");
     let replacing = (403, "verification_required");
     let replace = |proof: &str| json!({"method": "sms", "phone_number": WORK, "code": proof}).to_string();
     let backup = "0123-4567-89AB-CDEF";
-    vec![
+    let purpose = |code: &str, purpose: &str| json!({"code": code, "purpose": purpose}).to_string();
+    let off = |code: Option<&str>| json!({"method": "none", "code": code}).to_string();
+    let mut cases = vec![
         Case::new("POST", "send-sms", "", "nothing to send").by(STARTED).gets(nothing),
         Case::new("POST", "send-sms", "{}", "nothing to send, and a body").by(STARTED).gets(nothing),
-        Case::new("POST", "send-sms", r#"{"pending": true}"#, "nothing pending").by(STARTED).gets(nothing),
+        Case::new("POST", "send-sms", r#"{"purpose": null}"#, "null for the usual purpose").by(STARTED).gets(nothing),
         Case::new("POST", "send-sms", r#"{"pending": null}"#, "null is nothing").by(STARTED).gets(nothing),
         Case::new("POST", "send-sms", "", "no body needs no type").typed(None::<&str>).by(STARTED).gets(nothing),
         Case::new("POST", "verify", code("135799"), "nothing to verify").by(STARTED).gets(nothing),
@@ -691,16 +747,16 @@ fn states(code_of_pending: &str) -> Vec<Case> {
         Case::new("DELETE", "setup", code("135799"), "a proof of nothing").by(STARTED).gets(not_enabled),
         Case::new("DELETE", "setup", code(backup), "a backup code of nothing").by(STARTED).gets(not_enabled),
         Case::new("POST", "verify", code(wrong(code_of_pending)), "a wrong code").by(PENDING).gets(wrong_code),
-        Case::new("POST", "verify", code(backup), "backup codes there are none").by(PENDING).gets(wrong_code),
+        Case::new("POST", "verify", code(backup), "backup codes there are none").by(PENDING).gets(nothing),
+        Case::new("POST", "verify", r#"{"code": "135799", "regenerate_backup_codes": true}"#, "no backup codes to replace")
+            .by(PENDING)
+            .gets(wrong_purpose),
         Case::new("POST", "setup", setup("+33612345678"), "not even pending").by(PENDING).gets(NOT_ALLOWED),
-        Case::new("POST", "setup", setup(HOME), "the same number").by(ENABLED).gets((409, "already_enabled")),
-        Case::new("POST", "setup", setup("+114155551234"), "the same number, in another spelling")
-            .by(ENABLED)
-            .gets((409, "already_enabled")),
+        Case::new("POST", "setup", setup(HOME), "the same number, of which nothing is told").by(ENABLED).gets(replacing),
+        Case::new("POST", "setup", setup("+112015550123"), "the same number, in another spelling").by(ENABLED).gets(replacing),
         Case::new("POST", "setup", setup(WORK), "another number").by(ENABLED).gets(replacing),
         Case::new("POST", "setup", replace("135799"), "no code is out").by(ENABLED).gets(nothing),
         Case::new("POST", "setup", replace(backup), "a wrong backup code").by(ENABLED).gets(wrong_code),
-        Case::new("POST", "send-sms", r#"{"pending": true}"#, "no replacement").by(ENABLED).gets(nothing),
         Case::new("POST", "verify", code("135799"), "no code is out").by(ENABLED).gets(nothing),
         Case::new("POST", "verify", code(backup), "a wrong backup code").by(ENABLED).gets(wrong_code),
         Case::new("DELETE", "setup", "", "no proof").by(ENABLED).gets(replacing),
@@ -708,14 +764,62 @@ fn states(code_of_pending: &str) -> Vec<Case> {
         Case::new("DELETE", "setup", r#"{"code": null}"#, "null for a proof").by(ENABLED).gets(replacing),
         Case::new("DELETE", "setup", code("135799"), "no code is out").by(ENABLED).gets(nothing),
         Case::new("DELETE", "setup", code(backup), "a wrong backup code").by(ENABLED).gets(wrong_code),
-    ]
+        Case::new("POST", "setup", off(None), "nothing to turn off, without a DELETE").by(STARTED).gets(not_enabled),
+        Case::new("POST", "setup", off(Some(backup)), "a backup code of nothing").by(STARTED).gets(not_enabled),
+        Case::new("POST", "setup", off(None), "no proof").by(ENABLED).gets(replacing),
+        Case::new("POST", "setup", off(Some("135799")), "no code is out").by(ENABLED).gets(nothing),
+        Case::new("POST", "setup", off(Some(backup)), "a wrong backup code").by(ENABLED).gets(wrong_code),
+    ];
+    for (text, reason) in [
+        ("１３５７９９", "full-width digits"),
+        ("13579９", "one full-width digit"),
+        ("135\t799", "a tab"),
+        ("135799\n", "a line break"),
+        ("135799\r\n", "a line break of Windows"),
+        ("135\u{a0}799", "a no-break space"),
+        ("135\u{2009}799", "a thin space"),
+        ("135\u{3000}799", "a wide space"),
+        ("135\u{2011}799", "a no-break hyphen"),
+        ("#135799", "a leading #"),
+        ("135799.", "a full stop at the end"),
+        (" # 135-799 . ", "all of that"),
+        ("abcd-efgh-jkmn-pqrs", "small letters"),
+        ("ABCD EFGH JKMN PQRS", "a backup code with spaces"),
+        ("ABCD-EFGH-IJKM-NPQR", "an I for a 1"),
+        ("ABCD-EFGH-LJKM-NPQR", "an L for a 1"),
+        ("ABCD-EFGH-OJKM-NPQR", "an O for a 0"),
+    ] {
+        let reason = format!("{reason}: a code as people paste it, but nothing to verify");
+        cases.push(Case::new("POST", "verify", code(text), reason).by(STARTED).gets(nothing));
+    }
+    // Of every purpose that does not go with the state there is nothing to send, and the code that is out is for something else.
+    for name in ["enroll", "replace", "sign_in", "confirm", "change"] {
+        let send = |user, reason: &str| {
+            Case::new("POST", "send-sms", json!({"purpose": name}).to_string(), format!("{name}: {reason}"))
+                .by(user)
+                .gets(nothing)
+        };
+        cases.push(send(STARTED, "nothing to send"));
+        cases.push(Case::new("POST", "verify", purpose("135799", name), format!("{name}: nothing")).by(STARTED).gets(nothing));
+        cases.push(Case::new("POST", "verify", purpose("135799", name), format!("{name}: nothing")).by(ENABLED).gets(nothing));
+        match name {
+            "enroll" => cases.push(send(ENABLED, "it is on")),
+            "replace" => cases.extend([send(ENABLED, "no replacement"), send(PENDING, "nothing to replace")]),
+            _ => cases.push(send(PENDING, "no number is active")),
+        }
+        if name != "enroll" {
+            let case = Case::new("POST", "verify", purpose(code_of_pending, name), format!("{name}: the code enrolls"));
+            cases.push(case.by(PENDING).gets(wrong_purpose));
+        }
+    }
+    cases
 }
 
 #[tokio::test]
 async fn every_bad_request_gets_its_status_and_code_and_leaves_nothing_s23() {
     let service = TestService::development(SETTINGS).await;
     let user = |name| service.user(name);
-    let code_of_pending = user(PENDING).setup("+14155551236").await.expect(200).development_code();
+    let code_of_pending = user(PENDING).setup("+12015550124").await.expect(200).development_code();
     user(ENABLED).enroll(HOME).await;
     service.storage.take_calls();
 
@@ -738,6 +842,9 @@ async fn every_bad_request_gets_its_status_and_code_and_leaves_nothing_s23() {
             continue;
         }
         check_form(&reply, &reason);
+        if let Some(because) = case.because {
+            assert_eq!(reply.body["reason"], because, "{reason}");
+        }
         if let Some((name, value)) = case.header {
             assert_eq!(reply.header(name), value, "{reason}");
         }
@@ -753,11 +860,11 @@ async fn every_bad_request_gets_its_status_and_code_and_leaves_nothing_s23() {
 
     let partitions: BTreeSet<_> = service.items().await.iter().map(|item| item["pk"].as_s().unwrap().clone()).collect();
     let users: Vec<_> = partitions.iter().filter(|pk| pk.starts_with("USER#")).map(String::as_str).collect();
-    assert_eq!(users, ["USER#enabled", "USER#pending", "USER#started"], "nobody left a trace");
+    assert_eq!(users, ["USER#enabled", "USER#pending"], "nobody left a trace, not even in the trail (S24)");
     // Whoever was refused for a state is where they were.
     assert_eq!(user(STARTED).status().await.body["pending"], false);
-    assert_eq!(user(PENDING).status().await.body["pending_phone_number_masked"], "+1****1236");
-    assert_eq!(user(ENABLED).status().await.body["phone_number_masked"], "+1****1234");
+    assert_eq!(user(PENDING).status().await.body["pending_phone_number_masked"], "+1****0124");
+    assert_eq!(user(ENABLED).status().await.body["phone_number_masked"], "+1****0123");
     user(PENDING).verify(&code_of_pending).await.expect(200);
 }
 
@@ -780,7 +887,7 @@ fn raw(event: &Value) -> Event {
 #[tokio::test]
 async fn every_bad_event_gets_its_answer_from_the_function_itself_s23() {
     let service = TestService::development(SETTINGS).await;
-    let setup = json!({"method": "sms", "phone_number": "+14155551299"}).to_string();
+    let setup = json!({"method": "sms", "phone_number": "+12015550199"}).to_string();
     let with = |pointer: &str, value: Value| {
         let mut event = event("POST", "setup", &json!(setup));
         *event.pointer_mut(pointer).unwrap() = value;
@@ -823,8 +930,8 @@ async fn every_bad_event_gets_its_answer_from_the_function_itself_s23() {
         (with("/headers/content-type", json!(0)), NOT_JSON, "a type that is a number"),
         (with("/headers/content-type", json!("application/json\0")), NOT_JSON, "a type with a NUL"),
         (without("", "body"), INVALID, "no body"),
-        (with("/body", json!(["+14155551299"])), INVALID, "a body that is a list"),
-        (with("/body", json!({"method": "sms", "phone_number": "+14155551299"})), INVALID, "a body that is an object"),
+        (with("/body", json!(["+12015550199"])), INVALID, "a body that is a list"),
+        (with("/body", json!({"method": "sms", "phone_number": "+12015550199"})), INVALID, "a body that is an object"),
         (with("/body", json!(false)), INVALID, "a body that is a boolean"),
         (base64("!!!!"), INVALID, "no base64"),
         (base64("eyJ"), INVALID, "cut base64"),
@@ -877,16 +984,17 @@ fn any_text() -> impl Strategy<Value = String> {
         "\\PC{0,12}",
         "[0-9]{6}",
         "[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}",
-        "\\+1415555[0-9]{4}",
+        "\\+1201555[0-9]{4}",
         "\\+[0-9]{0,16}",
-        Just("sms".to_owned()),
+        "sms|none",
+        "enroll|replace|sign_in|confirm|change",
     ]
 }
 
 /// A body: bytes, JSON, or fields of the contract, each plausible or not, among others.
 fn any_body() -> impl Strategy<Value = Vec<u8>> {
     let value = || prop_oneof![any_text().prop_map(Value::from), any::<bool>().prop_map(Value::from), any_json()];
-    let names = vec!["method", "phone_number", "code", "pending", "regenerate_backup_codes"];
+    let names = vec!["method", "phone_number", "code", "pending", "purpose", "regenerate_backup_codes"];
     let plausible = prop::collection::vec((prop::sample::select(names), value()), 0..5).prop_flat_map(|fields| {
         any_json().prop_map(move |others| {
             let mut object = others.as_object().cloned().unwrap_or_default();

@@ -9,9 +9,12 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use two_factor::config::Environment;
 use two_factor_local::{settings::Settings, stack::start_database};
 use two_factor_tests::rie::RuntimeEmulator;
 
+/// The functions, with whose names those of their events begin.
+const FUNCTIONS: [&str; 4] = ["setup", "send-sms", "verify", "any"];
 /// What `sam local` gives every function, whatever the template says.
 const SET_BY_SAM: [(&str, &str); 4] = [
     ("AWS_SAM_LOCAL", "true"),
@@ -26,7 +29,7 @@ async fn every_event_gets_its_answer_from_the_release_binaries() {
         eprintln!("skipped: needs RIE and BOOTSTRAPS, see `make test-emulators`");
         return;
     };
-    let mut settings = Settings::read([], Path::new("no file")).unwrap();
+    let mut settings = Settings::read([], Path::new("no file"), Environment::Development).unwrap();
     let database = start_database(&mut settings).await.unwrap().unwrap();
     let endpoint = database.endpoint();
     let parameters = events_file("env")["Parameters"].clone();
@@ -35,7 +38,7 @@ async fn every_event_gets_its_answer_from_the_release_binaries() {
     let variables = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(SET_BY_SAM).chain(changed);
 
     let mut functions = BTreeMap::new();
-    for function in ["setup", "send-sms", "verify"] {
+    for function in FUNCTIONS {
         let bootstrap = bootstraps.join(function).join("bootstrap");
         let emulator = RuntimeEmulator::start(&rie, &bootstrap, variables.clone()).await.unwrap();
         functions.insert(function, emulator);
@@ -51,6 +54,8 @@ async fn every_event_gets_its_answer_from_the_release_binaries() {
         ("send-sms", 409, "no_pending_verification"),
         ("verify", 409, "no_pending_verification"),
         ("setup-disable", 409, "not_enabled"),
+        ("any-wrong-method", 405, "method_not_allowed"),
+        ("any-unknown-path", 404, "not_found"),
     ] {
         session.is_refused(event, status, code).await;
     }
@@ -59,7 +64,7 @@ async fn every_event_gets_its_answer_from_the_release_binaries() {
     let mut answer = Value::Null;
     for event in ["setup", "setup-base64", "setup-rest-api", "send-sms-no-slash", "send-sms-rest-api"] {
         answer = session.is_answered(event, None).await;
-        assert_eq!(answer["phone_number_masked"], "+1****1234", "{event}");
+        assert_eq!(answer["phone_number_masked"], "+1****0123", "{event}");
     }
     session.is_refused("send-sms", 429, "rate_limited").await;
 
@@ -69,11 +74,15 @@ async fn every_event_gets_its_answer_from_the_release_binaries() {
     assert_eq!((&refusal.0, &refusal.1["code"]), (&json!(400), &json!("invalid_code")));
     let verified = session.is_answered("verify-rest-api", Some(code)).await;
     assert_eq!(verified["backup_codes"].as_array().unwrap().len(), 10);
-    for event in ["setup-status", "setup-status-rest-api"] {
+    for event in ["setup-status", "setup-status-rest-api", "any-status"] {
         assert_eq!(session.is_answered(event, None).await["enabled"], true, "{event}");
     }
     let backup_code = verified["backup_codes"][0].as_str().unwrap();
     assert_eq!(session.is_answered("setup-disable", Some(backup_code)).await, json!({"enabled": false}));
+
+    let preflight = session.function("any").invoke(&events_file("any-preflight")).await.unwrap();
+    assert_eq!((&preflight["statusCode"], &preflight["headers"]["allow"]), (&json!(204), &json!("POST, GET, DELETE")));
+    session.sent.push("any-preflight".to_owned());
 
     let files: Vec<String> = names_of_events().into_iter().filter(|name| !session.sent.contains(name)).collect();
     assert_eq!(files, ["env"], "every event was sent");
@@ -86,6 +95,11 @@ struct Session {
 }
 
 impl Session {
+    /// The function that an event is for.
+    fn function(&self, event: &str) -> &RuntimeEmulator {
+        self.functions.iter().find(|(name, _)| event.starts_with(**name)).unwrap().1
+    }
+
     /// The status and body of the answer to an event, with `code` in place of the code in its file.
     async fn answer(&mut self, name: &str, code: Option<&str>) -> (Value, Value) {
         self.sent.push(name.to_owned());
@@ -93,8 +107,7 @@ impl Session {
         if let Some(code) = code {
             event["body"] = json!({ "code": code }).to_string().into();
         }
-        let function = ["setup", "send-sms", "verify"].into_iter().find(|function| name.starts_with(function)).unwrap();
-        let answer = self.functions[function].invoke(&event).await.unwrap();
+        let answer = self.function(name).invoke(&event).await.unwrap();
         let body = answer["body"].as_str().unwrap_or_else(|| panic!("{name}: {answer}"));
         (answer["statusCode"].clone(), serde_json::from_str(body).unwrap())
     }
@@ -117,7 +130,7 @@ fn every_event_names_a_function_and_a_token_that_lasts() {
         let event = events_file(&name);
         let headers = event["headers"].as_object();
         let token = headers.and_then(|headers| headers.iter().find(|(header, _)| header.eq_ignore_ascii_case("authorization")));
-        assert_eq!(token.is_some(), !["env", "setup-without-token"].contains(&name.as_str()), "{name}");
+        assert_eq!(token.is_some(), !["env", "setup-without-token", "any-preflight"].contains(&name.as_str()), "{name}");
     }
 }
 

@@ -22,7 +22,11 @@ struct Fixture {
 impl Fixture {
     async fn new(document: ResponseTemplate) -> Self {
         let server = MockServer::start().await;
-        let settings = [("AUTH_MODE", "jwks".to_owned()), ("AUTH_JWKS_URL", format!("{}/keys.json", server.uri()))];
+        let settings = [
+            ("APP_ENV", "development".to_owned()),
+            ("AUTH_MODE", "jwks".to_owned()),
+            ("AUTH_JWKS_URL", format!("{}/keys.json", server.uri())),
+        ];
         let vars = Vars::new(settings.map(|(name, value)| (name.to_owned(), value)));
         let clock = ManualClock::new();
         let http = two_factor::adapters::http::public_client(&vars).unwrap();
@@ -55,7 +59,7 @@ impl Fixture {
     async fn try_token(&self, token: &str) -> Result<String, AuthError> {
         let mut request = Request::default();
         request.headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
-        self.authenticator.authenticate(&request).await.map(|user| user.to_string())
+        self.authenticator.authenticate(&request).await.map(|caller| caller.user.to_string())
     }
 }
 
@@ -217,6 +221,60 @@ async fn concurrent_first_requests_share_one_fetch() {
     });
     for request in requests.collect::<Vec<_>>() {
         assert_eq!(request.await.unwrap(), Ok("alice".into()));
+    }
+    assert_eq!(fixture.fetches().await, 1);
+}
+
+/// The issuer answers so, and takes three seconds of the service's time for it.
+fn slowly(clock: &Arc<ManualClock>, answer: ResponseTemplate) -> impl wiremock::Respond + 'static {
+    let clock = Arc::clone(clock);
+    move |_: &wiremock::Request| {
+        clock.pass(3);
+        answer.clone().set_delay(std::time::Duration::from_millis(50))
+    }
+}
+
+#[tokio::test]
+async fn a_slow_failing_fetch_is_not_repeated_by_each_that_waited_for_it_s21() {
+    let key = SigningKey::p256();
+    let fixture = Arc::new(Fixture::new(set(&[key.jwk("known")])).await);
+    for known in [false, true] {
+        if known {
+            assert!(fixture.try_key(&key, "known").await.is_ok());
+            fixture.clock.pass(3600);
+        }
+        fixture.server.reset().await;
+        let answer = slowly(&fixture.clock, down());
+        Mock::given(method("GET")).respond_with(answer).mount(&fixture.server).await;
+        let requests = (0..10).map(|n| {
+            let (fixture, token) = (Arc::clone(&fixture), key.token(&format!("unknown-{n}"), &fixture.claims()));
+            tokio::spawn(async move { fixture.try_token(&token).await })
+        });
+        for request in requests.collect::<Vec<_>>() {
+            assert_eq!(request.await.unwrap(), Err(AuthError::KeysUnavailable));
+        }
+        assert_eq!(fixture.fetches().await, 1, "keys are known: {known}");
+        fixture.publish(set(&[key.jwk("known")])).await;
+        fixture.clock.pass(60);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_fetch_serves_all_that_waited_for_it() {
+    let key = Arc::new(SigningKey::p256());
+    let fixture = Arc::new(Fixture::new(set(&[key.jwk("old")])).await);
+    assert!(fixture.try_key(&key, "old").await.is_ok());
+    fixture.clock.pass(60);
+    fixture.server.reset().await;
+    let answer = slowly(&fixture.clock, set(&[key.jwk("new")]));
+    Mock::given(method("GET")).respond_with(answer).mount(&fixture.server).await;
+    let requests = (0..10).map(|n| {
+        let (fixture, key) = (Arc::clone(&fixture), Arc::clone(&key));
+        tokio::spawn(async move { fixture.try_key(&key, if n % 2 == 0 { "new" } else { "unknown" }).await })
+    });
+    for (n, request) in requests.collect::<Vec<_>>().into_iter().enumerate() {
+        let result = request.await.unwrap();
+        assert_eq!(result.is_ok(), n % 2 == 0, "{n}: {result:?}");
     }
     assert_eq!(fixture.fetches().await, 1);
 }

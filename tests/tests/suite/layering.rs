@@ -1,40 +1,47 @@
 //! The layers and their direction, and a few rules that a compiler does not know, read off the sources.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
-/// Each part of `shared/src`, and the parts that it may import. `config` is plain data for the shell.
-const ARROWS: [(&str, &[&str]); 8] = [
-    ("domain", &["domain"]),
-    ("ports", &["domain"]),
-    ("use_cases", &["use_cases", "ports", "domain"]),
-    ("config", &["config", "domain"]),
-    ("observability", &["observability", "use_cases", "ports", "config", "domain"]),
-    ("adapters", &["adapters", "use_cases", "ports", "domain", "config"]),
-    ("api", &["api", "use_cases", "ports", "domain", "config"]),
-    ("app", &["api", "adapters", "use_cases", "ports", "domain", "config", "observability", "app"]),
-];
+use two_factor_tests::imports::Sources;
 
 #[test]
-fn imports_point_one_way() {
-    for file in rust_files("shared/src") {
-        let layer = layer_of(&file);
-        if layer == "lib" {
+fn imports_are_exactly_the_arrows_that_the_architecture_draws() {
+    let drawn = drawn_arrows();
+    let mut used = BTreeMap::<String, BTreeSet<String>>::new();
+    for (file, taken) in shared_sources().edges() {
+        let part = part_of(&file);
+        if part == "lib" {
             continue;
         }
-        let (_, allowed) = ARROWS.iter().find(|(name, _)| *name == layer).unwrap_or_else(|| panic!("{layer} has no place"));
-        for imported in imports(&read(&file)) {
-            assert!(allowed.contains(&imported.as_str()), "{}: {layer} must not import {imported}", file.display());
+        let arrows = used.entry(part.to_owned()).or_default();
+        for other in taken {
+            let target = part_of(&other);
+            if target != part {
+                let allowed = drawn.get(part).unwrap_or_else(|| panic!("ARCHITECTURE.md has no row for {part}"));
+                assert!(allowed.contains(target), "{file} takes from {other}, and {part} -> {target} is not drawn");
+                arrows.insert(target.to_owned());
+            }
         }
     }
+    assert_eq!(used, drawn, "every arrow that ARCHITECTURE.md draws is used");
+}
+
+#[test]
+fn no_two_files_need_each_other() {
+    let mut circles = shared_sources().circles();
+    // One that is being taken apart: the providers and the list of them.
+    circles.retain(|circle| !circle.contains("adapters/sms/mod.rs"));
+    assert!(circles.is_empty(), "{circles:#?}");
 }
 
 #[test]
 fn a_function_is_a_thin_shell_over_app_and_api() {
-    for function in ["setup", "send-sms", "verify"] {
+    for function in ["setup", "send-sms", "verify", "any"] {
         for file in rust_files(&format!("functions/{function}/src")) {
             let text = read(&file);
             for imported in heads_after(&text, "two_factor::") {
@@ -43,12 +50,18 @@ fn a_function_is_a_thin_shell_over_app_and_api() {
             }
         }
         let manifest = read(&root().join("functions").join(function).join("Cargo.toml"));
-        for package in ["two-factor-local", "two-factor-operator", "two-factor-tests"] {
+        for package in ["two-factor-local", "two-factor-operator", "two-factor-tests", "two-factor-bench"] {
             assert!(!manifest.contains(package), "{function} must not depend on {package}");
         }
     }
     let shared = read(&root().join("shared/Cargo.toml"));
-    assert!(!shared.contains("two-factor-local"), "the shared logic must not depend on the local stack");
+    // Nor on an embedded database: whoever operates a deployment builds no SQLite.
+    let operator = read(&root().join("operator/Cargo.toml"));
+    for (package, manifest) in [("shared", &shared), ("operator", &operator)] {
+        for foreign in ["two-factor-local", "two-factor-tests", "dynoxide", "rusqlite"] {
+            assert!(!manifest.contains(foreign), "{package} must not depend on {foreign}");
+        }
+    }
     for package in ["shared", "local"] {
         let manifest = read(&root().join(package).join("Cargo.toml"));
         assert!(!manifest.contains("two-factor-operator"), "{package} must not depend on the operator's commands");
@@ -70,12 +83,30 @@ fn the_domain_knows_no_cloud_no_http_and_no_async() {
 }
 
 #[test]
+fn one_file_knows_api_gateway_and_every_other_serves_any_host() {
+    for file in rust_files("shared/src/api").into_iter().filter(|file| !file.ends_with("gateway_event.rs")) {
+        let code = code_of(&read(&file)).to_lowercase();
+        for foreign in ["lambda", "gateway", "payload"] {
+            let found = code.lines().find(|line| line.contains(foreign) && !allowed_mention(line));
+            assert_eq!(found, None, "{}", file.display());
+        }
+    }
+}
+
+/// The module's own name, the mode of that name, and a status of HTTP.
+fn allowed_mention(line: &str) -> bool {
+    ["mod gateway_event", "authmode::gateway", "bad_gateway", "payload_too_large", "payloadtoolarge"]
+        .iter()
+        .any(|own| line.contains(own))
+}
+
+#[test]
 fn there_is_one_clock_and_one_generator() {
     for file in ["shared", "functions", "local", "operator"].into_iter().flat_map(rust_files) {
         if file.ends_with("adapters/system.rs") {
             continue;
         }
-        for source in ["SystemTime::now", "now_utc", "rand::rng"] {
+        for source in ["SystemTime::now", "now_utc", "rand::rng()"] {
             assert!(!code_of(&read(&file)).contains(source), "{}: {source} belongs in adapters/system.rs", file.display());
         }
     }
@@ -83,7 +114,7 @@ fn there_is_one_clock_and_one_generator() {
 
 #[test]
 fn every_source_says_what_it_is_for_in_its_first_line() {
-    for file in ["shared", "functions", "local", "operator", "tests"].into_iter().flat_map(rust_files) {
+    for file in ["shared", "functions", "local", "operator", "tests", "bench"].into_iter().flat_map(rust_files) {
         assert!(read(&file).starts_with("//! "), "{}", file.display());
     }
 }
@@ -99,11 +130,6 @@ fn no_file_names_the_machine_it_was_written_on() {
             assert!(!text.contains(name.as_str()), "{} names {name}", file.display());
         }
     }
-}
-
-/// What follows each `crate::` in the code, by its first name.
-fn imports(text: &str) -> Vec<String> {
-    heads_after(text, "crate::")
 }
 
 /// The first names of the paths that start with `prefix`, those in braces too: `crate::{a::b, c}` has `a` and `c`.
@@ -143,10 +169,29 @@ fn code_of(text: &str) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// `api` for `shared/src/api/auth.rs`, `lib` for `shared/src/lib.rs`.
-fn layer_of(file: &Path) -> String {
-    let inside = file.strip_prefix(root().join("shared/src")).unwrap();
-    inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
+/// The arrows between the parts of `shared/src`, as the table in ARCHITECTURE.md draws them: `| part | its arrows | … |`.
+fn drawn_arrows() -> BTreeMap<String, BTreeSet<String>> {
+    let text = read(&root().join("ARCHITECTURE.md"));
+    let table = text.split("| part | imports |").nth(1).expect("ARCHITECTURE.md has the table of parts");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let rows = rows.map(|row| {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let names = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<BTreeSet<_>>();
+        (names(cells[1]).pop_first().expect("a part has a name"), names(cells[2]))
+    });
+    let in_shared = |part: &String| root().join("shared/src").join(part).is_dir();
+    rows.filter(|(part, _)| in_shared(part)).collect()
+}
+
+fn shared_sources() -> Sources {
+    let folder = root().join("shared/src");
+    let name = |file: &Path| file.strip_prefix(&folder).unwrap().to_str().unwrap().to_owned();
+    Sources::new(rust_files("shared/src").iter().map(|file| (name(file), read(file))))
+}
+
+/// `api` for `api/auth.rs`, `lib` for `lib.rs`.
+fn part_of(file: &str) -> &str {
+    file.split('/').next().unwrap().trim_end_matches(".rs")
 }
 
 fn root() -> PathBuf {

@@ -11,31 +11,49 @@ use std::{
 use reqwest::{Client, Method, Response, header::HeaderMap};
 use serde_json::{Value, json};
 use two_factor::{
-    adapters::{http::public_client, system::SystemClock},
-    config::{Config, ConfigError, Vars},
+    adapters::{development_token::TokenMint, http::public_client, system::SystemClock},
+    config::{Config, ConfigError, Environment, Vars},
     ports::Clock as _,
 };
 use two_factor_local::{
     settings::Settings,
     sms_inbox::{Reply, SmsInbox},
     stack::Stack,
-    token::TokenMint,
     welcome,
 };
 
 #[test]
 fn the_environment_wins_over_the_env_file() {
     let file = env_file("wins", "PORT=4000\nAPP_NAME='Acme Bank' # a comment\n");
-    let settings = Settings::read([("PORT".to_owned(), "5000".to_owned())], &file).unwrap();
+    let settings = Settings::read([("PORT".to_owned(), "5000".to_owned())], &file, Environment::Production).unwrap();
     assert_eq!(settings.port, 5000);
     assert_eq!(settings.vars().get("APP_NAME"), Some("Acme Bank"));
-    assert_eq!(settings.vars().get("APP_ENV"), Some("development"), "that is the default off Lambda");
+}
+
+#[test]
+fn app_env_of_environment_or_file_wins_over_the_recipe_and_production_is_the_default_s22() {
+    use Environment::{Development, Production};
+    let (silent, production) = (env_file("silent", ""), env_file("production", "APP_ENV=production\n"));
+    for (environment, file, default, expected) in [
+        (None, &silent, Production, Production),
+        (None, &silent, Development, Development),
+        (None, &production, Development, Production),
+        (Some("production"), &silent, Development, Production),
+        (Some("development"), &silent, Production, Development),
+        (Some("development"), &production, Production, Development),
+        (Some(""), &production, Development, Development),
+        (Some(""), &silent, Production, Production),
+    ] {
+        let variables = environment.map(|value| ("APP_ENV".to_owned(), value.to_owned()));
+        let settings = Settings::read(variables, file, default).unwrap();
+        assert_eq!(Environment::of(&settings.vars()), Ok(expected), "{environment:?}, {}, {default:?}", file.display());
+    }
 }
 
 #[test]
 fn a_malformed_line_of_the_env_file_is_named_and_not_repeated() {
     let file = env_file("malformed", "PORT=4000\nAUTH_JWT_SECRET = two words\n");
-    let ConfigError { variable, problem } = Settings::read([], &file).err().unwrap();
+    let ConfigError { variable, problem } = Settings::read([], &file, Environment::Production).err().unwrap();
     assert_eq!(Path::new(&variable).extension().unwrap(), "env", "{variable}");
     assert!(problem.contains("line 2"), "{problem}");
     assert!(!problem.contains("words"), "a secret may be in it: {problem}");
@@ -127,7 +145,7 @@ async fn with_an_inbox_the_code_is_in_the_text_message_and_not_in_the_answer() {
     let shown: Value =
         stack.client.get(format!("{}/_inbox", stack.stack.server.url())).send().await.unwrap().json().await.unwrap();
     let text = shown[0]["Body"].as_str().unwrap();
-    assert_eq!(shown[0]["To"], "+14155551234");
+    assert_eq!(shown[0]["To"], "+12015550123");
     let verified = stack.call(Method::POST, "verify", Some(json!({ "code": &text[..6] }).to_string())).await;
     assert_eq!(verified.status(), 200);
 }
@@ -139,7 +157,7 @@ async fn a_data_folder_keeps_the_enrollment_over_a_restart() {
     let data_dir = folder.display().to_string();
     let first = start(&[("DATA_DIR", &data_dir)]).await;
     let answer: Value = first.call(Method::POST, "setup", Some(ENROLL.to_owned())).await.json().await.unwrap();
-    assert_eq!(answer["phone_number_masked"], "+1****1234");
+    assert_eq!(answer["phone_number_masked"], "+1****0123");
     let Running { stack, .. } = first;
     stack.server.stop().await;
     drop(stack.database);
@@ -167,20 +185,20 @@ async fn the_inbox_answers_as_it_is_told_and_then_queues() {
     let send =
         async |to: &str| client.post(&url).basic_auth("AC1", Some("token")).form(&[("To", to), ("Body", "hi")]).send().await;
 
-    let refused = send("+14155550001").await.unwrap();
+    let refused = send("+12015550101").await.unwrap();
     assert_eq!(refused.status(), 400);
     assert_eq!(refused.json::<Value>().await.unwrap()["code"], 21610);
-    let cut = async { send("+14155550002").await?.bytes().await }.await;
+    let cut = async { send("+12015550102").await?.bytes().await }.await;
     assert!(cut.is_err(), "the answer is not whole");
-    for number in ["+14155550003", "+14155550004"] {
+    for number in ["+12015550103", "+12015550104"] {
         assert_eq!(send(number).await.unwrap().status(), 201);
     }
     let numbers: Vec<_> = inbox.received().iter().map(|message| message.to().to_owned()).collect();
-    assert_eq!(numbers, ["+14155550001", "+14155550002", "+14155550003", "+14155550004"], "each request is kept");
+    assert_eq!(numbers, ["+12015550101", "+12015550102", "+12015550103", "+12015550104"], "each request is kept");
     assert!(inbox.received()[0].authorization.as_ref().unwrap().starts_with("Basic "));
 }
 
-const ENROLL: &str = r#"{"method": "sms", "phone_number": "+14155551234"}"#;
+const ENROLL: &str = r#"{"method": "sms", "phone_number": "+12015550123"}"#;
 
 /// A stack on a free port, and a client of the user alice.
 struct Running {
@@ -207,7 +225,7 @@ impl Running {
 fn settings(variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
     let variables: BTreeMap<String, String> =
         [("PORT", "0")].iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Settings::read(variables, Path::new("no such file"))
+    Settings::read(variables, Path::new("no such file"), Environment::Development)
 }
 
 async fn start(variables: &[(&str, &str)]) -> Running {

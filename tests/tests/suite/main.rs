@@ -1,22 +1,32 @@
 //! The one integration binary: a module a feature, names that are sentences.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod any;
 mod audit;
 mod auth;
 mod bad_input;
+mod bootstraps;
 mod budget;
 mod config;
 mod connections;
 mod emulator;
+mod hosts;
 mod journeys;
+mod judging;
 mod jwks;
 mod layering;
+mod limits;
 mod local_stack;
+mod notifications;
 mod operator;
 mod outages;
 mod providers;
 mod races;
 mod requests;
 mod secrets;
+mod settings;
+mod status;
+mod storage_faults;
 mod store;
 mod template;
+mod upgrade;

@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU8, Ordering},
     },
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -18,6 +19,7 @@ use two_factor::{
         system::{SystemClock, SystemRandom},
     },
     app::Parts,
+    domain::price,
     ports::Clock,
 };
 use two_factor_local::{
@@ -26,6 +28,7 @@ use two_factor_local::{
 };
 use two_factor_operator::{Ending, Invocation, run};
 use two_factor_tests::{
+    clock::ManualClock,
     service::{HOME, TestService, WORK, wrong},
     tokens::SigningKey,
 };
@@ -36,6 +39,7 @@ use wiremock::{
 
 const ACCOUNT: &str = "/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef";
 const TABLE: &str = "sms-2fa";
+const DEVELOPMENT: [(&str, &str); 1] = [("APP_ENV", "development")];
 
 /// What a call of the program leaves behind.
 #[derive(Debug)]
@@ -71,7 +75,7 @@ impl Outcome {
 
 async fn doctor_at(clock: Arc<dyn Clock>, settings: &[(&str, &str)], arguments: &[&str]) -> Outcome {
     let environment: BTreeMap<_, _> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let parts = Parts { clock, random: Arc::new(SystemRandom) };
+    let parts = Parts { clock, random: Arc::new(SystemRandom), ..Parts::default() };
     let invocation = Invocation { arguments: arguments.iter().map(Into::into).collect(), environment, parts };
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let ending = run(invocation, &mut out, &mut err).await;
@@ -108,6 +112,7 @@ impl Deployment {
             ("SECRET_ID", "two-factor/secret"),
             ("AUTH_MODE", "jwks"),
             ("AUTH_JWKS_URL", &format!("{url}/keys")),
+            ("AUTH_AUDIENCE", "two-factor"),
             ("SMS_PROVIDERS", "twilio,sns,aws-sms,vonage,messagebird,plivo"),
             ("TWILIO_BASE_URL", &url),
             ("VONAGE_BASE_URL", &url),
@@ -179,9 +184,13 @@ impl Deployment {
     }
 
     async fn check_with(&self, changes: &[(&str, &str)]) -> Outcome {
+        self.check_at(ManualClock::new(), changes).await
+    }
+
+    async fn check_at(&self, clock: Arc<ManualClock>, changes: &[(&str, &str)]) -> Outcome {
         let settings = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let settings: Vec<_> = settings.chain(changes.iter().copied()).collect();
-        let outcome = doctor(&settings, &["check"]).await;
+        let outcome = doctor_at(clock, &settings, &["check"]).await;
         for secret in ["t0k3n", "s3cr3t", "m3ss4g3b1rd", "p3pp3r"] {
             assert!(!outcome.out.contains(secret) && !outcome.err.contains(secret), "{secret} is shown:\n{}", outcome.out);
         }
@@ -212,7 +221,7 @@ fn get_as(user: &str, password: &str) -> MockBuilder {
 async fn a_sound_deployment_has_no_problem_and_nothing_is_sent() {
     let deployment = Deployment::sound().await;
     let outcome = deployment.check().await;
-    let keys = format!("{}/keys", deployment.server.uri());
+    let (keys, prices) = (format!("{}/keys", deployment.server.uri()), price::date());
     let expected = format!(
         "\
 ok       aws          region eu-central-1, credentials found
@@ -221,15 +230,16 @@ PLIVO_FROM, TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER, VONAGE_A
 ok       settings     complete, for production
 ok       table        sms-2fa is active, with the keys `pk` and `sk`
 ok       expiry       what is stale is dropped by its attribute `ttl`
-ok       tokens       jwks, 1 usable key at {keys}; any issuer, any audience; the user is `sub`
+ok       tokens       jwks, 1 usable key at {keys}; any issuer, one audience; the user is `sub`
 ok       twilio       account active; balance 12.34 USD; sends as +15005550006
 ok       sns          out of the sandbox; 100 USD may be spent in a month
 ok       aws-sms      out of the sandbox; 50 USD may be spent in a month
 ok       vonage       balance 10.28 EUR; sends as ACME
 ok       messagebird  balance 9.2 euros; sends as ACME
 ok       plivo        balance 1.81 USD; sends as +15005550006
+ok       prices       list of {prices}
 
-no problems: 12 ok
+no problems: 13 ok
 "
     );
     assert_eq!(outcome.out, expected);
@@ -242,6 +252,14 @@ no problems: 12 ok
                 .is_some_and(|target| ["GetSecretValue", "Describe"].iter().any(|read| target.to_str().unwrap().contains(read)));
         assert!(reads, "{} {} {body}", request.method, request.url);
     }
+}
+
+#[tokio::test]
+async fn prices_older_than_a_year_are_a_problem() {
+    let deployment = Deployment::sound().await;
+    let clock = ManualClock::new();
+    clock.advance(Duration::from_hours(366 * 24));
+    deployment.check_at(clock, &[]).await.is_problem("prices", "is older than a year", "shared/src/domain/prices.csv");
 }
 
 #[tokio::test]
@@ -267,7 +285,7 @@ async fn a_problem_of_a_provider_is_named_with_what_to_do() {
     outcome.is_problem("messagebird", "the balance is 0 euros", "top up");
     outcome.is_problem("plivo", "+15005550006 does not belong to this account", "PLIVO_FROM");
     outcome.is_ok("table", "is active");
-    assert!(outcome.out.ends_with("\n6 problems: 6 ok\n"), "{}", outcome.out);
+    assert!(outcome.out.ends_with("\n6 problems: 7 ok\n"), "{}", outcome.out);
     assert_eq!(outcome.ending.code(), 1);
 
     for (status, body, what, remedy) in [
@@ -319,16 +337,21 @@ async fn accounts_that_pay_by_invoice_need_no_balance_and_bird_shows_none() {
 #[tokio::test]
 async fn an_api_key_that_may_not_see_the_account_is_judged_by_the_sender() {
     let deployment = Deployment::sound().await;
-    let key = [("SMS_PROVIDERS", "twilio"), ("TWILIO_API_KEY_SID", "SK1"), ("TWILIO_API_KEY_SECRET", "k3y-s3cr3t")];
+    let key = [
+        ("SMS_PROVIDERS", "twilio"),
+        ("TWILIO_API_KEY_SID", "SK0123456789abcdef0123456789abcdef"),
+        ("TWILIO_API_KEY_SECRET", "k3y-s3cr3t"),
+    ];
     let refused = deployment.check_with(&key).await;
     refused.is_problem("twilio", "there is no such account", "TWILIO_ACCOUNT_SID");
     for resource in [".json", "/Balance.json", "/IncomingPhoneNumbers.json"] {
-        let request = get_as("SK1", "k3y-s3cr3t").and(path(format!("{ACCOUNT}{resource}")));
+        let request = get_as("SK0123456789abcdef0123456789abcdef", "k3y-s3cr3t").and(path(format!("{ACCOUNT}{resource}")));
         deployment.answers(request, 401, json!({"code": 20003})).await;
     }
     let refused = deployment.check_with(&key).await;
     refused.is_problem("twilio", "does not take the credentials", "TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET");
-    let numbers = get_as("SK1", "k3y-s3cr3t").and(path(format!("{ACCOUNT}/IncomingPhoneNumbers.json")));
+    let numbers =
+        get_as("SK0123456789abcdef0123456789abcdef", "k3y-s3cr3t").and(path(format!("{ACCOUNT}/IncomingPhoneNumbers.json")));
     let ours = json!({"incoming_phone_numbers": [{"phone_number": "+15005550006", "capabilities": {"sms": true}}]});
     deployment.answers(numbers, 200, ours).await;
     let outcome = deployment.check_with(&key).await;
@@ -339,19 +362,35 @@ async fn an_api_key_that_may_not_see_the_account_is_judged_by_the_sender() {
 #[tokio::test]
 async fn a_messaging_service_has_to_exist_and_to_have_a_sender() {
     let deployment = Deployment::sound().await;
-    let service = [("SMS_PROVIDERS", "twilio"), ("TWILIO_MESSAGING_SERVICE_SID", "MG1")];
+    let service = [("SMS_PROVIDERS", "twilio"), ("TWILIO_MESSAGING_SERVICE_SID", "MG0123456789abcdef0123456789abcdef")];
     deployment.check_with(&service).await.is_problem(
         "twilio",
-        "there is no Messaging Service MG1",
+        "there is no Messaging Service MG0123456789abcdef0123456789abcdef",
         "TWILIO_MESSAGING_SERVICE_SID",
     );
-    deployment.answers(get("/v1/Services/MG1"), 200, json!({"sid": "MG1"})).await;
+    deployment
+        .answers(
+            get("/v1/Services/MG0123456789abcdef0123456789abcdef"),
+            200,
+            json!({"sid": "MG0123456789abcdef0123456789abcdef"}),
+        )
+        .await;
     for (kind, list) in [("PhoneNumbers", "phone_numbers"), ("ShortCodes", "short_codes"), ("AlphaSenders", "alpha_senders")] {
-        deployment.answers(get(&format!("/v1/Services/MG1/{kind}")), 200, json!({list: []})).await;
+        deployment.answers(get(&format!("/v1/Services/MG0123456789abcdef0123456789abcdef/{kind}")), 200, json!({list: []})).await;
     }
-    deployment.check_with(&service).await.is_problem("twilio", "MG1 has no sender (error 21703)", "sender pool");
-    deployment.answers(get("/v1/Services/MG1/PhoneNumbers"), 200, json!({"phone_numbers": [{"sid": "PN1"}]})).await;
-    deployment.check_with(&service).await.is_ok("twilio", "sends as the Messaging Service MG1");
+    deployment.check_with(&service).await.is_problem(
+        "twilio",
+        "MG0123456789abcdef0123456789abcdef has no sender (error 21703)",
+        "sender pool",
+    );
+    deployment
+        .answers(
+            get("/v1/Services/MG0123456789abcdef0123456789abcdef/PhoneNumbers"),
+            200,
+            json!({"phone_numbers": [{"sid": "PN1"}]}),
+        )
+        .await;
+    deployment.check_with(&service).await.is_ok("twilio", "sends as the Messaging Service MG0123456789abcdef0123456789abcdef");
 }
 
 #[tokio::test]
@@ -360,7 +399,7 @@ async fn a_secret_that_cannot_be_read_is_one_problem_not_many() {
     let request = || Mock::given(method("POST")).and(header("x-amz-target", "secretsmanager.GetSecretValue"));
     deployment.answers(request(), 400, json!({"__type": "ResourceNotFoundException", "message": "no"})).await;
     let outcome = deployment.check_with(&[("SMS_PROVIDERS", "")]).await;
-    outcome.is_problem("secret", "two-factor/secret: Secrets Manager has no such secret", "SecretArn");
+    outcome.is_problem("secret", "two-factor/secret is not in Secrets Manager", "SecretArn");
     for subject in ["settings", "tokens", "sms"] {
         assert!(outcome.about(subject).0.starts_with("skipped"), "{}", outcome.out);
     }
@@ -435,7 +474,7 @@ async fn wrong_arguments_are_explained_and_end_with_2() {
         (&["check", "--limit", "3"], "--limit is for audit"),
         (&["token"], "--sub ID"),
         (&["token", "alice"], "--sub ID"),
-        (&["send-test"], "+14155550100"),
+        (&["send-test"], "+12015550123"),
         (&["--env-file"], "--env-file"),
     ] {
         let outcome = doctor(&[], arguments).await;
@@ -499,15 +538,15 @@ async fn an_unlocked_user_can_sign_in_again_and_the_trail_says_who_unlocked_s24(
     let expected = "\
 alice: two-factor authentication is on
 
-  number          +1****1234 (US), verified 2027-01-01T00:00:00Z
+  number          +1****0123 (US), verified 2027-01-01T00:00:00Z
   pending number  none
-  code sent       to +1****1234, to sign in or confirm, expires 2027-01-01T00:05:00Z; 3 of 5 wrong guesses
+  code sent       to +1****0123, to sign in, expires 2027-01-01T00:05:00Z; 3 of 5 wrong codes
   SMS codes       3 wrong in a row, the last 2027-01-01T00:00:00Z; locked until 2027-01-01T00:15:00Z (for 15 minutes)
-  backup codes    10 left; none wrong; not locked
+  backup codes    10 left; none wrong
   sends           2 of 5 in the last 60 minutes, the last at 2027-01-01T00:00:00Z
-  notices         0 in the last 24 hours
+  notifications   1 in the last 24 hours
 
-It is locked: wait, or `doctor user unlock` once you know who is asking.
+It is locked: wait, or `doctor user unlock` once you know who is asking. A backup code lifts the lock, too.
 ";
     assert_eq!((shown.out.as_str(), shown.ending), (expected, Ending::Success), "{}", shown.err);
 
@@ -526,7 +565,7 @@ It is locked: wait, or `doctor user unlock` once you know who is asking.
     assert!(unlock.contains("  operator-") && unlock.ends_with("(operator Olivia Ops)"), "{unlock}");
     assert!(unlocked.out.contains(unlock.split_whitespace().find(|word| word.starts_with("operator-")).unwrap()));
     let verified = lines.iter().rfind(|line| line.contains("  verify ")).expect("the sign-in is in the trail");
-    assert!(verified.contains("  +1****1234  127.0.0.1"), "{verified}");
+    assert!(verified.contains("  +1****0123  127.0.0.1"), "{verified}");
     assert!(trail.out.ends_with("--limit shows more than these 3.\n"), "{}", trail.out);
     for clear in [HOME, &code] {
         assert!(!trail.out.contains(clear) && !shown.out.contains(clear), "{clear}");
@@ -540,7 +579,7 @@ async fn a_reset_user_can_enroll_anew_and_the_old_number_is_told_s18_s24() {
     alice.enroll(HOME).await;
     let reset = practice.doctor(&["user", "reset", "alice"]).await;
     assert_eq!(reset.ending, Ending::Success, "{}", reset.err);
-    assert!(reset.out.contains("The number +1****1234 is told of it"), "{}", reset.out);
+    assert!(reset.out.contains("The number +1****0123 is told of it"), "{}", reset.out);
     assert!(reset.out.contains("alice: two-factor authentication is off\n"), "{}", reset.out);
     let notification = practice.service.inbox.received().last().cloned().unwrap();
     assert_eq!((notification.to(), notification.body().contains("turned off")), (HOME, true));
@@ -548,7 +587,7 @@ async fn a_reset_user_can_enroll_anew_and_the_old_number_is_told_s18_s24() {
     alice.enroll(WORK).await;
     let trail = practice.doctor(&["audit", "alice"]).await;
     let line = trail.out.lines().find(|line| line.contains("operator_reset")).expect("the reset is in the trail");
-    assert!(line.contains("success") && line.contains("+1****1234") && line.contains("Olivia Ops"), "{line}");
+    assert!(line.contains("success") && line.contains("+1****0123") && line.contains("Olivia Ops"), "{line}");
 
     let sent = practice.service.inbox.received().len();
     practice.service.user("bob").setup(HOME).await.expect(200);
@@ -582,7 +621,7 @@ async fn a_test_message_says_what_it_is_and_who_took_it() {
     let practice = Practice::open().await;
     let sent = practice.doctor(&["send-test", HOME]).await;
     assert_eq!(sent.ending, Ending::Success, "{}", sent.err);
-    assert!(sent.out.starts_with("A test message to +1****1234:\n\nPROVIDER  OUTCOME   CODE OR MESSAGE ID"), "{}", sent.out);
+    assert!(sent.out.starts_with("A test message to +1****0123:\n\nPROVIDER  OUTCOME   CODE OR MESSAGE ID"), "{}", sent.out);
     assert!(sent.out.contains("\ntwilio    accepted  SM00000000000000000000000000000001"), "{}", sent.out);
     let [message] = &practice.service.inbox.received()[..] else { panic!("one message") };
     assert_eq!(
@@ -599,13 +638,13 @@ async fn a_test_message_says_what_it_is_and_who_took_it() {
     assert_eq!(unknown.ending, Ending::Problem);
     assert!(unknown.out.contains("unknown_outcome") && unknown.out.contains("nobody knows"), "{}", unknown.out);
 
-    for (number, reason) in [("+33612345678", "country"), ("4155551234", "E.164"), ("+442079460000", "cannot receive")] {
+    for (number, reason) in [("+33612345678", "country"), ("2015550123", "E.164"), ("+442079460000", "cannot receive")] {
         let outcome = practice.doctor(&["send-test", number]).await;
         assert!(outcome.ending == Ending::Problem && outcome.err.contains(reason), "{number}: {}", outcome.err);
     }
     assert_eq!(practice.service.inbox.received().len(), 3, "nothing was sent to them");
     let endpoint = practice.service.storage.endpoint();
-    let none = doctor(&[("AWS_ENDPOINT_URL_DYNAMODB", &endpoint)], &["send-test", HOME]).await;
+    let none = doctor(&[DEVELOPMENT[0], ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint)], &["send-test", HOME]).await;
     assert!(none.ending == Ending::Problem && none.err.contains("no SMS provider is configured"), "{}", none.err);
 }
 
@@ -634,13 +673,13 @@ async fn a_test_message_goes_through_the_providers_in_their_order() {
 
 #[tokio::test]
 async fn a_token_is_made_in_development_only_s22() {
-    for production in [&[("APP_ENV", "production")][..], &[("SECRET_ID", "two-factor/secret")]] {
+    for production in [&[][..], &[("APP_ENV", "production")], &[("APP_ENV", "")], &[("SECRET_ID", "two-factor/secret")]] {
         let refused = doctor(production, &["token", "--sub", "alice"]).await;
         assert_eq!((refused.ending, refused.out.as_str()), (Ending::Problem, ""));
         assert!(refused.err.contains("in development only"), "{}", refused.err);
     }
     let service = TestService::development(&[]).await;
-    let token = doctor_at(service.clock.clone(), &[], &["token", "--sub", "alice"]).await;
+    let token = doctor_at(service.clock.clone(), &DEVELOPMENT, &["token", "--sub", "alice"]).await;
     assert_eq!(token.ending, Ending::Success, "{}", token.err);
     let request = service.request(reqwest::Method::GET, &service.url("setup")).bearer_auth(token.out.trim());
     service.send(request).await.expect(200);
@@ -703,7 +742,9 @@ esac"#;
 async fn the_local_database_needs_no_credentials_and_settings_come_from_a_file_too() {
     let deployment = Deployment::sound().await;
     let file = std::env::temp_dir().join(format!("two-factor-doctor-{}.env", std::process::id()));
-    fs::write(&file, format!("AWS_ENDPOINT_URL_DYNAMODB={}\nTABLE_NAME=elsewhere\n", deployment.database.endpoint())).unwrap();
+    let text =
+        format!("APP_ENV=development\nAWS_ENDPOINT_URL_DYNAMODB={}\nTABLE_NAME=elsewhere\n", deployment.database.endpoint());
+    fs::write(&file, text).unwrap();
     let named = ["--env-file", file.to_str().unwrap(), "check"];
     let outcome = doctor(&[("TABLE_NAME", TABLE)], &named).await;
     assert_eq!(outcome.ending, Ending::Success, "{}{}", outcome.out, outcome.err);

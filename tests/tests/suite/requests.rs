@@ -4,15 +4,17 @@
 
 use std::net::IpAddr;
 
-use lambda_http::{Body, http::Method};
+use lambda_http::http::Method;
 use proptest::prelude::{Strategy, any, prop, prop_oneof, proptest};
 use serde_json::{Value, json};
 use two_factor::{
     api::{
+        body::{DisableBody, SendBody, SetupBody, VerifyBody},
         gateway_event::{Event, invoke},
         problem::Problem,
-        request::{DisableBody, Request, RequestBody, SEND_SMS, SETUP, SendBody, SetupAction, SetupBody, VERIFY, VerifyBody},
+        request::{Request, RequestBody},
         response::Response,
+        route::{Route, SEND_SMS, SETUP, SetupAction, VERIFY},
     },
     domain::Proof,
 };
@@ -44,19 +46,23 @@ async fn answer(event: &Value) -> Seen {
 
 async fn answer_text(event: &str) -> Seen {
     let event: Event = serde_json::from_str(event).expect("any JSON is an event");
-    let reply = invoke(&event, "invocation-1", async |request: Request| {
-        let result = if request.path.contains("verify") {
-            VERIFY.action(&request).and_then(|()| VerifyBody::parse(&request).map(drop))
-        } else if request.path.contains("send-sms") {
-            SEND_SMS.action(&request).and_then(|()| SendBody::parse(&request).map(drop))
-        } else {
-            SETUP.action(&request).and_then(|action| match action {
+    let reply = invoke(&event, "invocation-1", None, async |request: Request| {
+        // Every request goes to the function of its route, and each function judges it on its own.
+        let result = match Route::of(&request) {
+            Some(Route::Verify) => VERIFY.action(&request).and_then(|()| VerifyBody::parse(&request).map(drop)),
+            Some(Route::SendSms) => SEND_SMS.action(&request).and_then(|()| SendBody::parse(&request).map(drop)),
+            Some(Route::Setup) => SETUP.action(&request).and_then(|action| match action {
                 SetupAction::Start => SetupBody::parse(&request).map(drop),
                 SetupAction::Status => Ok(()),
                 SetupAction::Disable => DisableBody::parse(&request).map(drop),
-            })
+            }),
+            None => {
+                let by_each = [SETUP.action(&request).map(drop), SEND_SMS.action(&request), VERIFY.action(&request)];
+                assert_eq!(by_each, [const { Err(Problem::NotFound) }; 3], "what has no route is no function's");
+                Err(Problem::NotFound)
+            }
         };
-        result.map_or_else(|problem| problem.into_response(request.id()), |()| Response::new(Body::Text("{}".into())))
+        result.map_or_else(|problem| problem.into_response(request.id()), |()| Response::new("{}".into()))
     });
     let reply = serde_json::to_value(reply.await).unwrap();
     let body = serde_json::from_str(reply["body"].as_str().unwrap_or("{}")).unwrap();
@@ -99,7 +105,7 @@ fn parsed(event: &Value) -> Request {
 /// Method, function, body, outcome, the fields that are found wrong, and what is special about it.
 type Case<'a> = (&'a str, &'a str, &'a str, &'a str, &'a [&'a str], &'a str);
 
-const SETUP_OK: &str = r#"{"method": "sms", "phone_number": "+14155551234"}"#;
+const SETUP_OK: &str = r#"{"method": "sms", "phone_number": "+12015550123"}"#;
 const BAD: &str = "400 invalid_request";
 
 #[tokio::test]
@@ -119,6 +125,62 @@ async fn every_body_gets_its_answer_s23() {
         ("POST", "verify", r#"{"code": " 123-456 "}"#, "200", &[], "spaces and hyphens"),
         ("POST", "verify", r#"{"code": "ABCD-EFGH-JKMN-PQRS"}"#, "200", &[], "a backup code"),
         ("POST", "verify", r#"{"code": "ABCDEFGHJKMNPQRS"}"#, "200", &[], "a backup code without hyphens"),
+        ("POST", "verify", r#"{"code": " abcd efgh jkmn pqrs "}"#, "200", &[], "a backup code in small letters, with spaces"),
+        ("POST", "verify", r#"{"code": "oilO-ILab-cdef-ghjk"}"#, "200", &[], "a backup code with O for 0, I and L for 1"),
+        ("POST", "verify", r#"{"code": "ABCD-EFGH-JKMN-PQRU"}"#, BAD, &["code"], "a U, which stands for nothing"),
+        ("POST", "verify", r#"{"code": "１２３４５６"}"#, "200", &[], "full-width digits"),
+        ("POST", "verify", r#"{"code": "12345６"}"#, "200", &[], "one full-width digit"),
+        ("POST", "verify", r#"{"code": "123\u00a0456"}"#, "200", &[], "a no-break space"),
+        ("POST", "verify", r#"{"code": "123\u2009456"}"#, "200", &[], "a thin space"),
+        ("POST", "verify", r#"{"code": "\u3000123\t456\r\n"}"#, "200", &[], "white space of other kinds"),
+        ("POST", "verify", r#"{"code": "123\n456"}"#, "200", &[], "a line break"),
+        ("POST", "verify", r#"{"code": "123\u2010456"}"#, "200", &[], "a typographer's hyphen"),
+        ("POST", "verify", r##"{"code": "#123456"}"##, "200", &[], "a leading #, as in the WebOTP line"),
+        ("POST", "verify", r#"{"code": " # 123 456 . "}"#, "200", &[], "pasted with all of it"),
+        ("POST", "verify", r#"{"code": "123456."}"#, "200", &[], "a full stop at the end"),
+        ("POST", "verify", r###"{"code": "##123456"}"###, BAD, &["code"], "two of #"),
+        ("POST", "verify", r#"{"code": "123456#"}"#, BAD, &["code"], "a # at the end"),
+        ("POST", "verify", r#"{"code": ".123456"}"#, BAD, &["code"], "a full stop before it"),
+        ("POST", "verify", r#"{"code": "123.456"}"#, BAD, &["code"], "a full stop within"),
+        ("POST", "verify", r#"{"code": "123456.."}"#, BAD, &["code"], "two full stops"),
+        ("POST", "verify", r#"{"code": "123\u200b456"}"#, BAD, &["code"], "a space of no width, which is no white space"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": "enroll"}"#, "200", &[], "to enroll"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": "replace"}"#, "200", &[], "to replace"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": "sign_in"}"#, "200", &[], "to sign in"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": "confirm"}"#, "200", &[], "to confirm"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": "change"}"#, "200", &[], "to change"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": null}"#, "200", &[], "null for the usual purpose"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": "Sign_In"}"#, BAD, &["purpose"], "capitals"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": "sign-in"}"#, BAD, &["purpose"], "a hyphen"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": ""}"#, BAD, &["purpose"], "an empty purpose"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": true}"#, BAD, &["purpose"], "a boolean"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": ["change"]}"#, BAD, &["purpose"], "a list of purposes"),
+        ("POST", "verify", r#"{"code": "1", "purpose": "1"}"#, BAD, &["code", "purpose"], "code and purpose"),
+        ("POST", "verify", r#"{"code": "123456", "purpose": "change", "purpose": "sign_in"}"#, BAD, &["purpose"], "two purposes"),
+        (
+            "POST",
+            "verify",
+            r#"{"code": "123456", "purpose": "change", "regenerate_backup_codes": true}"#,
+            "200",
+            &[],
+            "what regenerating is",
+        ),
+        (
+            "POST",
+            "verify",
+            r#"{"code": "123456", "purpose": "sign_in", "regenerate_backup_codes": true}"#,
+            BAD,
+            &["purpose"],
+            "regenerating is no signing in",
+        ),
+        (
+            "POST",
+            "verify",
+            r#"{"code": "ABCD-EFGH-JKMN-PQRS", "purpose": "enroll"}"#,
+            BAD,
+            &["code"],
+            "a backup code binds no number",
+        ),
         ("POST", "verify", r#"{"code": "123456", "regenerate_backup_codes": true}"#, "200", &[], "with new backup codes"),
         ("POST", "verify", r#"{"code": "123456", "regenerate_backup_codes": null}"#, "200", &[], "null is the same as none"),
         ("POST", "verify", r#"{"code": "123456", "user_id": "mallory"}"#, "200", &[], "an unknown field"),
@@ -147,10 +209,7 @@ async fn every_body_gets_its_answer_s23() {
         ("POST", "verify", r#"{"code": "12345"}"#, BAD, &["code"], "five digits"),
         ("POST", "verify", r#"{"code": "1234567"}"#, BAD, &["code"], "seven digits"),
         ("POST", "verify", r#"{"code": "12345a"}"#, BAD, &["code"], "a letter"),
-        ("POST", "verify", r#"{"code": "１２３４５６"}"#, BAD, &["code"], "full-width digits"),
         ("POST", "verify", r#"{"code": "١٢٣٤٥٦"}"#, BAD, &["code"], "Arabic digits"),
-        ("POST", "verify", r#"{"code": "123\u00a0456"}"#, BAD, &["code"], "a no-break space"),
-        ("POST", "verify", r#"{"code": "123\n456"}"#, BAD, &["code"], "a line break"),
         ("POST", "verify", r#"{"code": "123456\u0000"}"#, BAD, &["code"], "a NUL"),
         ("POST", "verify", r#"{"code": "123–456"}"#, BAD, &["code"], "a dash"),
         ("POST", "verify", r#"{"code": "+12345"}"#, BAD, &["code"], "a sign"),
@@ -199,23 +258,23 @@ async fn every_body_gets_its_answer_s23() {
         ("POST", "verify", &"{\"a\":".repeat(800), BAD, &["body"], "open objects"),
         // setup
         ("POST", "setup", SETUP_OK, "200", &[], "a number"),
-        ("POST", "setup", r#"{"method": "sms", "phone_number": "+14155551234", "code": "123456"}"#, "200", &[], "with a proof"),
-        ("POST", "setup", r#"{"method": "sms", "phone_number": "+14155551234", "code": null}"#, "200", &[], "null for a proof"),
+        ("POST", "setup", r#"{"method": "sms", "phone_number": "+12015550123", "code": "123456"}"#, "200", &[], "with a proof"),
+        ("POST", "setup", r#"{"method": "sms", "phone_number": "+12015550123", "code": null}"#, "200", &[], "null for a proof"),
         ("POST", "setup", r#"{"method": "sms", "phone_number": ""}"#, "200", &[], "the number is judged later"),
         ("POST", "setup", "", BAD, &["method", "phone_number"], "no body"),
         ("POST", "setup", "{}", BAD, &["method", "phone_number"], "nothing"),
-        ("POST", "setup", r#"{"phone_number": "+14155551234"}"#, BAD, &["method"], "no method"),
+        ("POST", "setup", r#"{"phone_number": "+12015550123"}"#, BAD, &["method"], "no method"),
         ("POST", "setup", r#"{"method": "sms"}"#, BAD, &["phone_number"], "no number"),
-        ("POST", "setup", r#"{"method": "totp", "phone_number": "+14155551234"}"#, BAD, &["method"], "an unknown method"),
-        ("POST", "setup", r#"{"method": "SMS", "phone_number": "+14155551234"}"#, BAD, &["method"], "capitals"),
-        ("POST", "setup", r#"{"method": ["sms"], "phone_number": "+14155551234"}"#, BAD, &["method"], "a list of methods"),
-        ("POST", "setup", r#"{"method": "sms", "phone_number": 14155551234}"#, BAD, &["phone_number"], "a number, literally"),
+        ("POST", "setup", r#"{"method": "totp", "phone_number": "+12015550123"}"#, BAD, &["method"], "an unknown method"),
+        ("POST", "setup", r#"{"method": "SMS", "phone_number": "+12015550123"}"#, BAD, &["method"], "capitals"),
+        ("POST", "setup", r#"{"method": ["sms"], "phone_number": "+12015550123"}"#, BAD, &["method"], "a list of methods"),
+        ("POST", "setup", r#"{"method": "sms", "phone_number": 12015550123}"#, BAD, &["phone_number"], "a number, literally"),
         ("POST", "setup", r#"{"method": "sms", "phone_number": null}"#, BAD, &["phone_number"], "null"),
         ("POST", "setup", r#"{"method": "sms", "phone_number": {}}"#, BAD, &["phone_number"], "an object"),
         (
             "POST",
             "setup",
-            r#"{"method": "sms", "phone_number": "+14155551234", "phone_number": "+14155551235"}"#,
+            r#"{"method": "sms", "phone_number": "+12015550123", "phone_number": "+12015550124"}"#,
             BAD,
             &["phone_number"],
             "two numbers",
@@ -223,7 +282,7 @@ async fn every_body_gets_its_answer_s23() {
         (
             "POST",
             "setup",
-            r#"{"method": "sms", "phone_number": "+14155551234", "code": "12"}"#,
+            r#"{"method": "sms", "phone_number": "+12015550123", "code": "12"}"#,
             BAD,
             &["code"],
             "a malformed proof",
@@ -236,6 +295,11 @@ async fn every_body_gets_its_answer_s23() {
             &["method", "phone_number", "code"],
             "all wrong",
         ),
+        ("POST", "setup", r#"{"method": "none"}"#, "200", &[], "turning it off, without a proof"),
+        ("POST", "setup", r#"{"method": "none", "code": "123456"}"#, "200", &[], "turning it off"),
+        ("POST", "setup", r#"{"method": "none", "phone_number": 7}"#, "200", &[], "turning it off looks at no number"),
+        ("POST", "setup", r#"{"method": "none", "code": "12"}"#, BAD, &["code"], "turning it off with a malformed proof"),
+        ("POST", "setup", r#"{"method": "None"}"#, BAD, &["method", "phone_number"], "turning it off, in capitals"),
         ("GET", "setup", "", "200", &[], "status"),
         ("GET", "setup", "{", "200", &[], "status looks at no body"),
         ("DELETE", "setup", r#"{"code": "123456"}"#, "200", &[], "with a proof"),
@@ -248,14 +312,24 @@ async fn every_body_gets_its_answer_s23() {
         // send-sms
         ("POST", "send-sms", "", "200", &[], "no body"),
         ("POST", "send-sms", "{}", "200", &[], "nothing"),
-        ("POST", "send-sms", r#"{"pending": true}"#, "200", &[], "to the pending number"),
-        ("POST", "send-sms", r#"{"pending": null}"#, "200", &[], "null"),
+        ("POST", "send-sms", r#"{"purpose": "enroll"}"#, "200", &[], "to enroll"),
+        ("POST", "send-sms", r#"{"purpose": "replace"}"#, "200", &[], "to replace"),
+        ("POST", "send-sms", r#"{"purpose": "sign_in"}"#, "200", &[], "to sign in"),
+        ("POST", "send-sms", r#"{"purpose": "confirm"}"#, "200", &[], "to confirm"),
+        ("POST", "send-sms", r#"{"purpose": "change"}"#, "200", &[], "to change"),
+        ("POST", "send-sms", r#"{"purpose": null}"#, "200", &[], "null"),
+        ("POST", "send-sms", r#"{"purpose": "signin"}"#, BAD, &["purpose"], "no purpose"),
+        ("POST", "send-sms", r#"{"purpose": 1}"#, BAD, &["purpose"], "a number"),
+        ("POST", "send-sms", r#"{"purpose": []}"#, BAD, &["purpose"], "a list"),
+        ("POST", "send-sms", r#"{"purpose": "change", "purpose": "change"}"#, BAD, &["purpose"], "twice the same"),
         ("POST", "send-sms", r#"{"phone_number": "+19005551234"}"#, "200", &[], "an unknown field"),
+        ("POST", "send-sms", r#"{"pending": true}"#, BAD, &["pending"], "of the version before"),
+        ("POST", "send-sms", r#"{"pending": false}"#, BAD, &["pending"], "of the version before, and false"),
         ("POST", "send-sms", r#"{"pending": "true"}"#, BAD, &["pending"], "a string"),
-        ("POST", "send-sms", r#"{"pending": 1}"#, BAD, &["pending"], "a number"),
-        ("POST", "send-sms", r#"{"pending": []}"#, BAD, &["pending"], "a list"),
         ("POST", "send-sms", r#"{"pending": true, "pending": false}"#, BAD, &["pending"], "yes and no"),
-        ("POST", "send-sms", r#"{"pending": True}"#, BAD, &["body"], "Python"),
+        ("POST", "send-sms", r#"{"pending": true, "purpose": 1}"#, BAD, &["pending", "purpose"], "both wrong"),
+        ("POST", "send-sms", r#"{"pending": null}"#, "200", &[], "null is nothing"),
+        ("POST", "send-sms", r#"{"purpose": Change}"#, BAD, &["body"], "a bare word"),
         ("POST", "send-sms", "pending", BAD, &["body"], "a word"),
     ];
     for (method, function, body, outcome, fields, reason) in cases {
@@ -265,6 +339,15 @@ async fn every_body_gets_its_answer_s23() {
         let of_rest = answer(&v1(method, &format!("/api/v1/auth/2fa/{function}"), body)).await;
         assert_eq!((of_rest.outcome(), of_rest.fields()), ((*outcome).to_owned(), fields.to_vec()), "REST: {reason}");
     }
+}
+
+#[tokio::test]
+async fn the_field_of_the_version_before_is_refused_with_the_name_of_its_heir() {
+    let refused = answer(&json_request("POST", "send-sms", r#"{"pending": true}"#)).await;
+    assert_eq!(refused.outcome(), BAD);
+    let error = &refused.body["errors"][0];
+    assert_eq!(error["field"], "pending");
+    assert!(error["detail"].as_str().unwrap().contains("\"purpose\""), "{error}");
 }
 
 #[tokio::test]
@@ -363,6 +446,39 @@ async fn stages_and_base_paths_that_the_gateway_names_are_looked_through() {
     let mut rest = v1("POST", "/base/api/v1/auth/2fa/verify/", ok);
     rest["requestContext"]["resourcePath"] = json!("/api/v1/auth/2fa/verify/");
     assert_eq!(answer(&rest).await.outcome(), "200", "a REST API's base path mapping");
+    rest["path"] = json!("/base/something/else/");
+    assert_eq!(answer(&rest).await.outcome(), "404 not_found", "a path that is not what the gateway says it matched");
+    let mut named = v1("POST", "/api/v1/auth/2fa/verify", ok);
+    named["requestContext"]["stage"] = json!("api");
+    assert_eq!(
+        answer(&named).await.outcome(),
+        "200",
+        "a stage whose name begins the path, which a REST API's path does not have"
+    );
+}
+
+#[test]
+fn a_host_without_gateway_routes_by_path_alone() {
+    let at = |path: &str, base: Option<&str>| {
+        let mut request = Request { path: path.to_owned(), ..Request::default() };
+        request.context.base_path = base.map(str::to_owned);
+        Route::of(&request)
+    };
+    for (path, base, route) in [
+        ("/api/v1/auth/2fa/setup", None, Some(Route::Setup)),
+        ("/api/v1/auth/2fa/send-sms/", None, Some(Route::SendSms)),
+        ("/api/v1/auth/2fa/verify/", Some("/base"), Some(Route::Verify)),
+        ("/base/api/v1/auth/2fa/verify/", Some("/base"), Some(Route::Verify)),
+        ("/base/api/v1/auth/2fa/verify/", None, None),
+        ("/api/v1/auth/2fa/", None, None),
+        ("/", Some("/"), None),
+        ("", None, None),
+    ] {
+        assert_eq!(at(path, base), route, "{path} behind {base:?}");
+    }
+    for (route, path) in [(Route::Setup, SETUP.path()), (Route::SendSms, SEND_SMS.path()), (Route::Verify, VERIFY.path())] {
+        assert_eq!(Route::at(path), Some(route));
+    }
 }
 
 #[tokio::test]
@@ -417,7 +533,7 @@ async fn an_event_with_missing_or_strange_parts_gets_a_4xx_s23() {
         (with("/requestContext/http/method", json!("PO ST")), "400 invalid_request", "a method with a space"),
         (with("/requestContext/http/method", json!("PÖST")), "400 invalid_request", "a method that is not ASCII"),
         (with("/requestContext/http/method", json!(["POST"])), "400 invalid_request", "a list of methods"),
-        (with("/requestContext/http/sourceIp", json!("nowhere")), "200", "an address that is none"),
+        (with("/requestContext/http/sourceIp", json!("nowhere")), "200", "not an address"),
         (with("/requestContext/http/sourceIp", json!(null)), "200", "no address"),
         (with("/requestContext/requestId", json!(null)), "200", "no identifier"),
         (with("/requestContext/stage", json!(7)), "200", "a stage that is a number"),
@@ -425,7 +541,7 @@ async fn an_event_with_missing_or_strange_parts_gets_a_4xx_s23() {
         (with("/headers", json!([])), "415 unsupported_media_type", "headers that are a list"),
         (with("/headers/content-type", json!(null)), "415 unsupported_media_type", "a header that is null"),
         (with("/headers/content-type", json!(["application/json"])), "415 unsupported_media_type", "a header that is a list"),
-        (with("/headers/host", json!("bad host\u{0}")), "200", "a host that is none"),
+        (with("/headers/host", json!("bad host\u{0}")), "200", "not a host"),
         (with("/headers/host", json!("[::1")), "200", "half an address as host"),
         (with("/body", json!(null)), "400 invalid_request", "no body"),
         (with("/body", json!({"code": "123456"})), "400 invalid_request", "a body that is an object"),
@@ -434,7 +550,7 @@ async fn an_event_with_missing_or_strange_parts_gets_a_4xx_s23() {
         (with("/rawPath", json!(null)), "404 not_found", "no path"),
         (with("/rawPath", json!("")), "404 not_found", "an empty path"),
         (with("/rawPath", json!("/ü\u{0}%zz?#")), "404 not_found", "a path that is no URL"),
-        (with("/rawQueryString", json!("%%%&&&===\u{0}")), "200", "a query that is none"),
+        (with("/rawQueryString", json!("%%%&&&===\u{0}")), "200", "not a query"),
         (with("/version", json!("9.9")), "200", "an unknown version"),
     ] {
         let seen = answer(&event).await;
@@ -525,13 +641,13 @@ fn a_request_is_named_as_the_gateway_names_it() {
 fn claims_are_those_of_the_authorizer() {
     let mut http_api = json_request("POST", "verify", "");
     http_api["requestContext"]["authorizer"] = json!({"jwt": {"claims": {"sub": "alice"}, "scopes": null}});
-    assert_eq!(parsed(&http_api).gateway.claims.unwrap()["sub"], "alice");
+    assert_eq!(parsed(&http_api).context.claims.unwrap()["sub"], "alice");
     let mut rest = v1("POST", "/api/v1/auth/2fa/verify", "");
     rest["requestContext"]["authorizer"] = json!({"claims": {"sub": "alice"}});
-    assert_eq!(parsed(&rest).gateway.claims.unwrap()["sub"], "alice");
+    assert_eq!(parsed(&rest).context.claims.unwrap()["sub"], "alice");
     for authorizer in [json!(null), json!({}), json!({"jwt": {}}), json!({"jwt": {"claims": "alice"}}), json!({"sub": "alice"})] {
         http_api["requestContext"]["authorizer"] = authorizer.clone();
-        assert_eq!(parsed(&http_api).gateway.claims, None, "{authorizer}");
+        assert_eq!(parsed(&http_api).context.claims, None, "{authorizer}");
     }
 }
 
@@ -572,7 +688,7 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         ".*".prop_map(Value::from),
-        prop::sample::select(vec!["123456", "sms", "+14155551234", "POST", "/api/v1/auth/2fa/verify"]).prop_map(Value::from),
+        prop::sample::select(vec!["123456", "sms", "+12015550123", "POST", "/api/v1/auth/2fa/verify"]).prop_map(Value::from),
         proptest::strategy::Just(Value::Null),
     ];
     let names = prop_oneof![
@@ -582,6 +698,7 @@ fn any_json() -> impl Strategy<Value = Value> {
             "method",
             "phone_number",
             "pending",
+            "purpose",
             "requestContext",
             "http",
             "httpMethod",

@@ -1,15 +1,23 @@
-//! The one secret, as Secrets Manager's protocol (AWS JSON 1.1) carries it.
+//! The one secret, as Secrets Manager's protocol (AWS JSON 1.1) carries it, and as any other store does.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use aws_sdk_secretsmanager::Client;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use two_factor::{
     adapters::{
         aws::Aws,
-        secrets::{SecretError, SecretSource},
+        secrets::{CachedSecret, SecretsManagerSource},
     },
     config::Vars,
+    ports::{BoxFuture, SecretError, SecretErrorKind, SecretSource},
 };
 use two_factor_tests::clock::ManualClock;
 use wiremock::{
@@ -20,7 +28,7 @@ use wiremock::{
 struct Fixture {
     server: MockServer,
     clock: Arc<ManualClock>,
-    source: Arc<SecretSource>,
+    source: Arc<CachedSecret>,
 }
 
 impl Fixture {
@@ -35,7 +43,8 @@ impl Fixture {
         let vars = Vars::new(settings.map(|(name, value)| (name.to_owned(), value)));
         let client = Client::new(Aws::from_environment(&vars).unwrap().config());
         let clock = ManualClock::new();
-        let source = Arc::new(SecretSource::new(client, "two-factor/secret", clock.clone()));
+        let store = Arc::new(SecretsManagerSource::new(client, "two-factor/secret"));
+        let source = Arc::new(CachedSecret::new(store, clock.clone()));
         let fixture = Self { server, clock, source };
         fixture.answer(answer).await;
         fixture
@@ -120,25 +129,28 @@ async fn a_failed_refresh_leaves_what_was_known() {
 }
 
 #[tokio::test]
-async fn what_an_operator_has_to_mend_names_the_variable_and_shows_nothing_of_the_secret() {
-    for (answer, reason) in [
-        (error(400, "ResourceNotFoundException"), "no such secret"),
-        (error(400, "AccessDeniedException"), "not allowed"),
-        (error(400, "DecryptionFailure"), "cannot be decrypted"),
-        (error(400, "InvalidRequestException"), "marked for deletion"),
-        (answer(200, &json!({"SecretBinary": "aHVzaA=="})), "binary"),
-        (secret("hush"), "not JSON"),
-        (secret(r#"["hush"]"#), "a list"),
-        (secret(r#""hush""#), "a string"),
-        (secret(r#"{"TOKEN": {"hush": "hush"}}"#), "an object in it"),
-        (secret(r#"{"TOKEN": 123456}"#), "a number in it"),
-        (secret(r#"{"TOKEN": null}"#), "null in it"),
-        (secret(&"[".repeat(10_000)), "deeply nested"),
+async fn what_an_operator_has_to_mend_names_the_secret_and_the_remedy_and_shows_nothing_of_it() {
+    use SecretErrorKind::{Malformed, NotFound, NotPermitted};
+    for (answer, kind, remedy, reason) in [
+        (error(400, "ResourceNotFoundException"), NotFound, "compare the name", "no such secret"),
+        (error(400, "InvalidRequestException"), NotFound, "restore the secret", "marked for deletion"),
+        (error(400, "AccessDeniedException"), NotPermitted, "secretsmanager:GetSecretValue", "not allowed"),
+        (error(400, "DecryptionFailure"), NotPermitted, "kms:Decrypt", "cannot be decrypted"),
+        (answer(200, &json!({"SecretBinary": "aHVzaA=="})), Malformed, "as text", "binary"),
+        (secret("hush"), Malformed, "write it as", "not JSON"),
+        (secret(r#"["hush"]"#), Malformed, "write it as", "a list"),
+        (secret(r#""hush""#), Malformed, "write it as", "a string"),
+        (secret(r#"{"TOKEN": {"hush": "hush"}}"#), Malformed, "in quotes", "an object in it"),
+        (secret(r#"{"TOKEN": 123456}"#), Malformed, "in quotes", "a number in it"),
+        (secret(r#"{"TOKEN": null}"#), Malformed, "in quotes", "null in it"),
+        (secret(&"[".repeat(10_000)), Malformed, "write it as", "deeply nested"),
     ] {
         let fixture = Fixture::new(answer).await;
         let error = fixture.source.load().await.unwrap_err();
-        assert!(matches!(&error, SecretError::Wrong(config) if config.variable == "SECRET_ID"), "{reason}: {error}");
-        let shown = format!("{error} {error:?}");
+        assert_eq!(error.kind, kind, "{reason}: {error}");
+        let shown = error.to_string();
+        assert!(shown.starts_with("the secret \"two-factor/secret\" ") && shown.contains(remedy), "{reason}: {shown}");
+        let shown = format!("{shown} {error:?}");
         assert!(!shown.contains("hush") && !shown.contains("123456"), "{reason}: {shown}");
     }
 }
@@ -146,10 +158,45 @@ async fn what_an_operator_has_to_mend_names_the_variable_and_shows_nothing_of_th
 #[tokio::test]
 async fn an_outage_is_told_apart_and_the_next_call_tries_again_s21() {
     let fixture = Fixture::new(error(500, "InternalServiceError")).await;
-    assert_eq!(fixture.source.load().await, Err(SecretError::Unavailable));
+    let outage = fixture.source.load().await.unwrap_err();
+    assert_eq!(outage.kind, SecretErrorKind::Unavailable);
     assert!((1..=2).contains(&fixture.calls().await), "a start does not wait through many attempts");
     fixture.answer(secret(r#"{"TOKEN": "t"}"#).set_delay(Duration::from_millis(10))).await;
     assert_eq!(fixture.source.load().await.unwrap()["TOKEN"], "t");
+}
+
+/// A store of another kind: whatever it is told, it says, and it counts how often it was asked.
+#[derive(Default)]
+struct Elsewhere {
+    text: Mutex<String>,
+    reads: AtomicUsize,
+}
+
+impl SecretSource for Elsewhere {
+    fn name(&self) -> &'static str {
+        "elsewhere"
+    }
+
+    fn read(&self) -> BoxFuture<'_, Result<SecretString, SecretError>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let text = self.text.lock().unwrap().clone();
+        Box::pin(async move { Ok(text.into()) })
+    }
+}
+
+#[tokio::test]
+async fn a_secret_of_any_store_is_read_once_and_judged_the_same() {
+    let (store, clock) = (Arc::new(Elsewhere::default()), ManualClock::new());
+    let source = CachedSecret::new(store.clone(), clock.clone());
+    let error = source.load().await.unwrap_err();
+    assert_eq!((error.kind, error.secret.as_str()), (SecretErrorKind::Malformed, "elsewhere"));
+    r#"{"TOKEN": "old"}"#.clone_into(&mut store.text.lock().unwrap());
+    assert_eq!(source.load().await.unwrap()["TOKEN"], "old");
+    assert_eq!(source.load().await.unwrap()["TOKEN"], "old");
+    r#"{"TOKEN": "new"}"#.clone_into(&mut store.text.lock().unwrap());
+    assert_eq!(source.refresh().await.unwrap().unwrap()["TOKEN"], "new");
+    assert_eq!(source.refresh().await, Ok(None), "within five minutes");
+    assert_eq!(store.reads.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test]

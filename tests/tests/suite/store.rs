@@ -15,12 +15,17 @@ use two_factor::{
         table::{PK, SK, TTL, TableError, ensure_table},
     },
     domain::{
-        Account, AllowedCountries, AuditEvent, AuditOutcome, BackupCodes, Challenge, ChallengeId, Digest, FailedAttempts,
-        Pending, Pepper, PhoneNumber, Purpose, SendLog, SendWindow, Slot, SmsFactor, Timestamp, UserId, account::ActivePhone,
-        sms::send_window::SentCode,
+        Account, AllowedCountries, AuditEvent, AuditKind, AuditOutcome, BackupCodes, Challenge, ChallengeId, Digest,
+        FailedAttempts, Pepper, PhoneNumber, Purpose, SendLog, SendWindow, Slot, SmsFactor, Timestamp, UserId,
+        message::notification::{NotificationKind, NotificationLog, SentNotification},
+        sms::{
+            challenge::{CodeTag, SupersededCode},
+            factor::{ActivePhone, FactorState, PendingPhone},
+            send_window::{Allowance, NumberTag, SendState, SentCode, WindowKind},
+        },
     },
     ports::{
-        AuditRecord, Commit, CommitError, LoadRequest, Origin, SlotChange, Snapshot, Store, StoreUnavailable, Version,
+        AuditRecord, Commit, CommitError, Deadline, LoadRequest, Origin, SlotChange, Snapshot, Store, StoreUnavailable, Version,
         WindowSubject,
     },
 };
@@ -51,8 +56,18 @@ impl Rig {
     }
 
     async fn load(&self) -> Result<Snapshot, StoreUnavailable> {
+        self.load_until(in_time()).await
+    }
+
+    async fn load_until(&self, deadline: Deadline) -> Result<Snapshot, StoreUnavailable> {
         let (user, phone) = (alice(), phone());
-        self.store.load(LoadRequest { user: &user, phone: Some(&phone), address: Some(address()) }).await
+        self.store
+            .load(LoadRequest { user: &user, number: Some((&phone, WindowKind::Sends)), address: Some(address()) }, deadline)
+            .await
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<(), CommitError> {
+        self.store.commit(commit, in_time()).await
     }
 
     /// An item as it lies in the table.
@@ -79,11 +94,21 @@ fn store_at(endpoint: &str) -> DynamoStore {
     let region = Region::new(endpoint.rsplit(':').next().unwrap().to_owned());
     let config =
         client(&sdk_config(endpoint).unwrap()).config().to_builder().region(region).timeout_config(TimeoutConfig::disabled());
-    store_through(Client::from_conf(config.build()))
+    store_through(&Client::from_conf(config.build()))
 }
 
-fn store_through(client: Client) -> DynamoStore {
+fn store_through(client: &Client) -> DynamoStore {
     DynamoStore::new(client, TABLE.to_owned(), Pepper::new(&[7; 32]).unwrap())
+}
+
+/// A deadline that does not come.
+fn in_time() -> Deadline {
+    Deadline::after(Duration::from_mins(1))
+}
+
+/// A deadline that comes after a few tries.
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_millis(350))
 }
 
 fn alice() -> UserId {
@@ -91,7 +116,7 @@ fn alice() -> UserId {
 }
 
 fn phone() -> PhoneNumber {
-    PhoneNumber::parse("+14155551234", &AllowedCountries::All).unwrap()
+    PhoneNumber::parse("+12015550123", &AllowedCountries::All).unwrap()
 }
 
 fn address() -> IpAddr {
@@ -129,16 +154,13 @@ fn record(nonce: u64) -> AuditRecord {
         user: alice(),
         at: NOW,
         nonce,
-        event: AuditEvent::Send,
-        outcome: AuditOutcome::Success,
-        phone_masked: Some("+1****1234".to_owned()),
+        event: AuditEvent::new(AuditKind::Send, AuditOutcome::Success, Some(phone())),
         origin: Origin { request_id: "r-1".to_owned(), address: Some(address()), user_agent: Some("curl".to_owned()) },
-        details: Vec::new(),
     }
 }
 
 fn phone_slot(index: u16, taken_at: Timestamp) -> SlotChange {
-    SlotChange { subject: WindowSubject::Phone(phone()), slot: Slot { index, taken_at } }
+    SlotChange { subject: WindowSubject::Number(phone(), WindowKind::Sends), slot: Slot { index, taken_at } }
 }
 
 fn address_slot(index: u16, taken_at: Timestamp) -> SlotChange {
@@ -154,20 +176,33 @@ fn taking(index: u16, at: Timestamp) -> Commit {
 fn full_account() -> Account {
     let challenge = ChallengeId::from_bytes([3; 16]);
     Account {
-        sms: SmsFactor::On(ActivePhone { phone: phone(), enabled_at: NOW }),
-        pending: Some(Pending { phone: phone(), expires_at: later(1) }),
-        challenge: Some(Challenge {
-            id: challenge,
-            purpose: Purpose::SignIn,
-            phone: phone(),
-            digest: Digest::from_bytes([4; 32]),
-            expires_at: later(2),
-            failed_attempts: 3,
-        }),
-        sms_failed_attempts: FailedAttempts { failures: 4, last_failure: Some(NOW), locked_until: Some(later(3)) },
-        backup: BackupCodes { digests: vec![Digest::from_bytes([5; 32]); 10], failed_attempts: FailedAttempts::default() },
-        sends: SendLog::new(vec![SentCode { challenge, at: NOW, phone_slot: 1, address_slot: Some(2) }]),
-        notifications: vec![NOW],
+        sms: SmsFactor {
+            state: FactorState::On(ActivePhone { phone: phone(), enabled_at: NOW }),
+            pending: Some(PendingPhone { phone: phone(), expires_at: later(1) }),
+            challenge: Some(Challenge {
+                id: challenge,
+                purpose: Purpose::SignIn,
+                digest: Digest::from_bytes([4; 32]),
+                tag: Some(CodeTag::from_bytes([6; 8])),
+                expires_at: later(2),
+                failed_attempts: 3,
+                superseded: vec![SupersededCode { tag: CodeTag::from_bytes([7; 8]), until: later(4) }],
+            }),
+            failed_attempts: FailedAttempts { count: 4, last_at: Some(NOW), locked_until: Some(later(3)) },
+        },
+        backup: BackupCodes { digests: vec![Digest::from_bytes([5; 32]); 10], failed_attempts: 2, last_failed_at: Some(NOW) },
+        sends: SendLog::new(vec![SentCode {
+            challenge,
+            at: NOW,
+            number: NumberTag::from_bytes([8; 8]),
+            window: WindowKind::Sends,
+            slot: 1,
+            address_slot: Some(2),
+            allowance: Allowance::Recovery,
+            provider: None,
+            state: SendState::GivenBack,
+        }]),
+        notifications: NotificationLog::new(vec![SentNotification { kind: NotificationKind::TurnedOff, at: NOW }]),
     }
 }
 
@@ -176,20 +211,20 @@ async fn what_is_committed_is_what_is_loaded() {
     let rig = Rig::new().await;
     let nothing = rig.load().await.unwrap();
     assert_eq!((nothing.account, nothing.version), (Account::default(), None));
-    assert_eq!((nothing.phone_window, nothing.address_window), (Some(SendWindow::default()), Some(SendWindow::default())));
+    assert_eq!((nothing.number_window, nothing.address_window), (Some(SendWindow::default()), Some(SendWindow::default())));
 
     let account = Some((full_account(), None));
     let (take_phone, take_address) = (phone_slot(1, NOW), address_slot(2, NOW));
-    rig.store.commit(&Commit { account, take: vec![take_phone.clone(), take_address.clone()], ..change(None) }).await.unwrap();
+    rig.commit(&Commit { account, take: vec![take_phone.clone(), take_address.clone()], ..change(None) }).await.unwrap();
 
     let stored = rig.load().await.unwrap();
     assert_eq!(stored.account, full_account());
     assert_eq!(stored.version, Some(Version(NOW.as_millis())));
-    assert_eq!(stored.phone_window, Some(SendWindow::new([take_phone.slot])));
+    assert_eq!(stored.number_window, Some(SendWindow::new([take_phone.slot])));
     assert_eq!(stored.address_window, Some(SendWindow::new([take_address.slot])));
 
-    let unasked = rig.store.load(LoadRequest { user: &alice(), phone: None, address: None }).await.unwrap();
-    assert_eq!((unasked.phone_window, unasked.address_window), (None, None));
+    let unasked = rig.store.load(LoadRequest { user: &alice(), number: None, address: None }, in_time()).await.unwrap();
+    assert_eq!((unasked.number_window, unasked.address_window), (None, None));
 }
 
 #[tokio::test]
@@ -200,15 +235,15 @@ async fn a_load_is_one_call_and_so_is_a_commit() {
     rig.proxy.take_calls();
 
     let take = vec![phone_slot(0, NOW), address_slot(0, NOW)];
-    rig.store.commit(&Commit { take, audit: vec![record(0), record(1)], ..change(None) }).await.unwrap();
+    rig.commit(&Commit { take, audit: vec![record(0), record(1)], ..change(None) }).await.unwrap();
     assert_eq!(rig.proxy.calls(), ["TransactWriteItems"]);
     rig.proxy.take_calls();
 
-    rig.store.commit(&Commit { account: None, audit: vec![record(2)], ..change(None) }).await.unwrap();
+    rig.commit(&Commit { account: None, audit: vec![record(2)], ..change(None) }).await.unwrap();
     assert_eq!(rig.proxy.calls(), ["PutItem"], "a record alone needs no transaction");
     rig.proxy.take_calls();
 
-    rig.store.commit(&Commit { account: None, audit: Vec::new(), ..change(None) }).await.unwrap();
+    rig.commit(&Commit { account: None, audit: Vec::new(), ..change(None) }).await.unwrap();
     assert!(rig.proxy.calls().is_empty(), "nothing to store");
     assert_eq!(rig.items("AUDIT#").await.len(), 3);
 }
@@ -221,7 +256,7 @@ async fn of_64_parallel_commits_exactly_one_wins_s3() {
         let commits = (0..64).map(|nonce| {
             let (store, mut commit) = (rig.store.clone(), change(expected));
             commit.audit = vec![record(round * 64 + nonce)];
-            tokio::spawn(async move { store.commit(&commit).await })
+            tokio::spawn(async move { store.commit(&commit, in_time()).await })
         });
         let results: Vec<_> = join_all(commits).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
@@ -231,14 +266,14 @@ async fn of_64_parallel_commits_exactly_one_wins_s3() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_100_parallel_takings_of_5_leases_5_succeed_in_each_window_s11() {
+async fn of_100_parallel_takings_of_5_slots_5_succeed_in_each_window_s11() {
     let rig = Rig::new().await;
     for window in 0..2 {
         let at = NOW.plus(WINDOW * window);
         let takings = (0..100).map(|task| {
             let (store, mut commit) = (rig.store.clone(), taking(task % 5, at));
             commit.audit = vec![record(u64::from(window) * 100 + u64::from(task))];
-            tokio::spawn(async move { store.commit(&commit).await })
+            tokio::spawn(async move { store.commit(&commit, in_time()).await })
         });
         let results: Vec<_> = join_all(takings).await.into_iter().map(Result::unwrap).collect();
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 5, "{results:?}");
@@ -247,42 +282,42 @@ async fn of_100_parallel_takings_of_5_leases_5_succeed_in_each_window_s11() {
 }
 
 #[tokio::test]
-async fn a_lease_is_free_again_exactly_one_window_after_it_was_taken_s11() {
+async fn a_slot_is_free_again_exactly_one_window_after_it_was_taken_s11() {
     let rig = Rig::new().await;
-    rig.store.commit(&taking(0, NOW)).await.unwrap();
+    rig.commit(&taking(0, NOW)).await.unwrap();
     let just_before = Timestamp::from_millis(NOW.plus(WINDOW).as_millis() - 1);
-    assert_eq!(rig.store.commit(&taking(0, just_before)).await, Err(CommitError::Conflict));
-    assert_eq!(rig.store.commit(&taking(0, NOW)).await, Err(CommitError::Conflict), "at the same instant");
-    rig.store.commit(&taking(0, NOW.plus(WINDOW))).await.unwrap();
-    assert_eq!(rig.load().await.unwrap().phone_window, Some(SendWindow::new([phone_slot(0, NOW.plus(WINDOW)).slot])));
+    assert_eq!(rig.commit(&taking(0, just_before)).await, Err(CommitError::Conflict));
+    assert_eq!(rig.commit(&taking(0, NOW)).await, Err(CommitError::Conflict), "at the same instant");
+    rig.commit(&taking(0, NOW.plus(WINDOW))).await.unwrap();
+    assert_eq!(rig.load().await.unwrap().number_window, Some(SendWindow::new([phone_slot(0, NOW.plus(WINDOW)).slot])));
 }
 
 #[tokio::test]
-async fn a_lease_that_is_given_back_is_free_at_once_s12() {
+async fn a_slot_that_is_given_back_is_free_at_once_s12() {
     let rig = Rig::new().await;
-    rig.store.commit(&taking(0, NOW)).await.unwrap();
+    rig.commit(&taking(0, NOW)).await.unwrap();
     let give_back = Commit { take: Vec::new(), give_back: vec![phone_slot(0, NOW)], ..taking(0, NOW) };
-    rig.store.commit(&give_back).await.unwrap();
-    assert_eq!(rig.load().await.unwrap().phone_window, Some(SendWindow::default()));
-    rig.store.commit(&taking(0, later(1))).await.unwrap();
+    rig.commit(&give_back).await.unwrap();
+    assert_eq!(rig.load().await.unwrap().number_window, Some(SendWindow::default()));
+    rig.commit(&taking(0, later(1))).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_lease_that_was_taken_again_is_not_given_back_and_the_rest_of_the_commit_stands_s11() {
+async fn a_slot_that_was_taken_again_is_not_given_back_and_the_rest_of_the_commit_stands_s11() {
     let rig = Rig::new().await;
     let again = NOW.plus(WINDOW);
-    rig.store.commit(&Commit { take: vec![phone_slot(0, NOW), address_slot(0, NOW)], ..change(None) }).await.unwrap();
-    rig.store.commit(&taking(0, again)).await.unwrap();
+    rig.commit(&Commit { take: vec![phone_slot(0, NOW), address_slot(0, NOW)], ..change(None) }).await.unwrap();
+    rig.commit(&taking(0, again)).await.unwrap();
     rig.proxy.take_calls();
 
     let version = rig.load().await.unwrap().version;
     let give_back = vec![phone_slot(0, NOW), address_slot(0, NOW)];
     let account = Some((full_account(), None));
-    rig.store.commit(&Commit { account, give_back, audit: vec![record(9)], ..change(version) }).await.unwrap();
+    rig.commit(&Commit { account, give_back, audit: vec![record(9)], ..change(version) }).await.unwrap();
 
     assert_eq!(rig.proxy.calls(), ["BatchGetItem", "TransactWriteItems", "TransactWriteItems"]);
     let stored = rig.load().await.unwrap();
-    assert_eq!(stored.phone_window, Some(SendWindow::new([phone_slot(0, again).slot])), "theirs");
+    assert_eq!(stored.number_window, Some(SendWindow::new([phone_slot(0, again).slot])), "theirs");
     assert_eq!(stored.address_window, Some(SendWindow::default()), "ours was given back");
     assert_eq!(stored.account, full_account());
     assert_eq!(rig.items("AUDIT#").await.len(), 2, "the record of the second taking has the key of the first");
@@ -291,61 +326,155 @@ async fn a_lease_that_was_taken_again_is_not_given_back_and_the_rest_of_the_comm
 #[tokio::test]
 async fn giving_back_what_is_not_ours_does_not_hide_that_the_account_changed() {
     let rig = Rig::new().await;
-    rig.store.commit(&change(None)).await.unwrap();
+    rig.commit(&change(None)).await.unwrap();
     let stale = Commit { give_back: vec![phone_slot(0, NOW)], ..change(Some(Version(1))) };
-    assert_eq!(rig.store.commit(&stale).await, Err(CommitError::Conflict));
+    assert_eq!(rig.commit(&stale).await, Err(CommitError::Conflict));
     let nothing_there = Commit { account: None, give_back: vec![phone_slot(0, NOW)], audit: Vec::new(), ..change(None) };
-    rig.store.commit(&nothing_there).await.unwrap();
+    rig.commit(&nothing_there).await.unwrap();
     assert!(rig.items("SENDS").await.is_empty(), "giving back makes no window");
 }
 
 #[tokio::test]
 async fn one_window_may_be_taken_from_and_given_back_to_in_one_commit() {
     let rig = Rig::new().await;
-    rig.store.commit(&taking(0, NOW)).await.unwrap();
+    rig.commit(&taking(0, NOW)).await.unwrap();
     let both = Commit { give_back: vec![phone_slot(0, NOW)], ..taking(1, later(1)) };
-    rig.store.commit(&both).await.unwrap();
-    assert_eq!(rig.load().await.unwrap().phone_window, Some(SendWindow::new([phone_slot(1, later(1)).slot])));
+    rig.commit(&both).await.unwrap();
+    assert_eq!(rig.load().await.unwrap().number_window, Some(SendWindow::new([phone_slot(1, later(1)).slot])));
 
     let taken_and_lapsed = Commit { give_back: vec![phone_slot(0, NOW)], ..taking(1, later(2)) };
-    assert_eq!(rig.store.commit(&taken_and_lapsed).await, Err(CommitError::Conflict));
+    assert_eq!(rig.commit(&taken_and_lapsed).await, Err(CommitError::Conflict));
     let free_and_lapsed = Commit { give_back: vec![phone_slot(0, NOW)], ..taking(2, later(2)) };
-    rig.store.commit(&free_and_lapsed).await.unwrap();
+    rig.commit(&free_and_lapsed).await.unwrap();
 }
 
 #[tokio::test]
-async fn state_leases_and_records_are_stored_together_or_not_at_all_s15() {
+async fn state_slots_and_records_are_stored_together_or_not_at_all_s15() {
     let rig = Rig::new().await;
-    rig.store.commit(&taking(0, NOW)).await.unwrap();
+    rig.commit(&taking(0, NOW)).await.unwrap();
     let audit = vec![record(1), record(2)];
-    let lease_taken = Commit { take: vec![address_slot(0, NOW), phone_slot(0, NOW)], audit, ..change(None) };
-    assert_eq!(rig.store.commit(&lease_taken).await, Err(CommitError::Conflict));
+    let slot_taken = Commit { take: vec![address_slot(0, NOW), phone_slot(0, NOW)], audit, ..change(None) };
+    assert_eq!(rig.commit(&slot_taken).await, Err(CommitError::Conflict));
     let stored = rig.load().await.unwrap();
     assert_eq!(stored.version, None);
     assert_eq!(stored.address_window, Some(SendWindow::default()));
     assert_eq!(rig.items("AUDIT#").await.len(), 1, "that of the first commit");
 }
 
+/// A commit with something of everything: its transaction has many maps, whose order nobody promises.
+fn full_commit() -> Commit {
+    let (account, take) = (Some((full_account(), None)), vec![phone_slot(0, NOW), address_slot(0, NOW)]);
+    Commit { account, take, audit: vec![record(0), record(1)], ..change(None) }
+}
+
 #[tokio::test]
-async fn a_commit_whose_answer_is_lost_is_stored_once_and_succeeds_s3() {
-    for fault in [Fault::DropResponse, Fault::Drop] {
+async fn a_commit_whose_answers_are_lost_is_sent_again_byte_for_byte_and_stored_once_s3() {
+    for fault in [Fault::Drop.after_the_fact(), Fault::Drop, Fault::Cut.after_the_fact(), Fault::Http500.after_the_fact()] {
         let rig = Rig::new().await;
-        rig.proxy.fail_next(1, fault.clone());
-        let commit = Commit { take: vec![phone_slot(0, NOW)], ..change(None) };
-        rig.store.commit(&commit).await.unwrap();
+        rig.proxy.fail_next(5, fault.clone());
+        rig.commit(&full_commit()).await.unwrap();
         let calls = rig.proxy.take_calls();
-        assert_eq!(calls.len(), 2, "{fault:?}");
-        assert_eq!(calls[0], calls[1], "the same transaction with the same token, {fault:?}");
+        assert_eq!(calls.len(), 6, "{fault:?}");
+        assert!(!calls[0].body["ClientRequestToken"].as_str().unwrap().is_empty());
+        assert!(calls.iter().all(|call| call.bytes == calls[0].bytes), "{fault:?}: {calls:#?}");
         assert_eq!(rig.load().await.unwrap().version, Some(Version(NOW.as_millis())), "{fault:?}");
-        assert_eq!(rig.items("AUDIT#").await.len(), 1, "{fault:?}");
+        assert_eq!(rig.items("AUDIT#").await.len(), 2, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_commit_knows_itself_though_the_account_has_changed_since_s3() {
+    let rig = Rig::new().await;
+    let held = rig.proxy.hold_next_of("TransactWriteItems");
+    let mine = change(None);
+    let (result, ()) = tokio::join!(rig.commit(&mine), async {
+        held.done().await;
+        let version = rig.load().await.unwrap().version;
+        let theirs = Commit { account: Some((full_account(), None)), audit: vec![record(1)], ..change(version) };
+        rig.commit(&theirs).await.unwrap();
+        held.lose();
+    });
+    result.unwrap();
+    assert_eq!(rig.load().await.unwrap().account, full_account(), "and changed nothing again");
+}
+
+#[tokio::test]
+async fn a_commit_does_not_take_an_equal_one_of_somebody_else_for_itself_s3() {
+    let rig = Rig::new().await;
+    rig.commit(&change(None)).await.unwrap();
+    for fault in [Fault::Http500, Fault::Drop, Fault::Throttle, Fault::Cancel(vec!["ThrottlingError"])] {
+        rig.proxy.take_calls();
+        rig.proxy.fail_next(1, fault.clone());
+        assert_eq!(rig.commit(&change(None)).await, Err(CommitError::Conflict), "{fault:?}");
+        assert_eq!(rig.proxy.calls().len(), 2, "{fault:?}");
+    }
+    assert_eq!(rig.items("AUDIT#").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_transaction_in_the_way_may_be_an_earlier_try_of_the_same_commit_s3() {
+    let rig = Rig::new().await;
+    rig.proxy.fail_next(1, Fault::Drop.after_the_fact());
+    rig.proxy.fail_next(1, Fault::Cancel(vec!["TransactionConflict"]));
+    rig.proxy.fail_next(1, Fault::Error(400, "TransactionInProgressException"));
+    rig.commit(&change(None)).await.unwrap();
+    assert_eq!(rig.proxy.calls().len(), 4);
+    assert_eq!(rig.items("AUDIT#").await.len(), 1);
+
+    let version = rig.load().await.unwrap().version;
+    rig.proxy.fail_next(1, Fault::Cancel(vec!["TransactionConflict"]));
+    assert_eq!(rig.commit(&change(version)).await, Err(CommitError::Conflict), "where there was none it is somebody else's");
+}
+
+#[tokio::test]
+async fn what_is_refused_after_a_lost_answer_may_be_stored_all_the_same_s21() {
+    for refusal in [
+        Fault::Error(400, "AccessDeniedException"),
+        Fault::Error(400, "IdempotentParameterMismatchException"),
+        Fault::Cancel(vec!["ValidationError"]),
+    ] {
+        let rig = Rig::new().await;
+        rig.proxy.fail_next(1, Fault::Drop.after_the_fact());
+        rig.proxy.fail_next(1, refusal.clone());
+        assert_eq!(rig.commit(&change(None)).await, Err(CommitError::Unknown), "{refusal:?}");
+        assert_eq!(rig.proxy.calls().len(), 2, "{refusal:?}");
+        assert!(rig.load().await.unwrap().version.is_some(), "as in fact it is");
+    }
+    let rig = Rig::new().await;
+    rig.proxy.fail_next(1, Fault::Error(400, "IdempotentParameterMismatchException"));
+    assert_eq!(rig.commit(&change(None)).await, Err(CommitError::Unknown), "another transaction has the token");
+}
+
+#[tokio::test]
+async fn a_transaction_that_gives_less_back_is_another_one_with_a_token_of_its_own_s12() {
+    let rig = Rig::new().await;
+    let commit = Commit { give_back: vec![phone_slot(0, NOW)], ..change(None) };
+    rig.proxy.fail_next(1, Fault::Drop);
+    rig.commit(&commit).await.unwrap();
+    let calls = rig.proxy.take_calls();
+    let tokens: Vec<_> = calls.iter().map(|call| call.body["ClientRequestToken"].as_str().unwrap()).collect();
+    assert_eq!(calls.len(), 3);
+    assert_eq!(calls[0].bytes, calls[1].bytes, "whose answer was lost");
+    assert_ne!(tokens[1], tokens[2], "which was told that the slot is not ours");
+    assert_eq!(calls[2].body["TransactItems"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_record_that_is_written_again_is_there_once() {
+    for fault in [Fault::Drop.after_the_fact(), Fault::Http500.after_the_fact(), Fault::Cut.after_the_fact(), Fault::Throttle] {
+        let rig = Rig::new().await;
+        rig.proxy.fail_next(3, fault.clone());
+        rig.commit(&Commit { account: None, ..change(None) }).await.unwrap();
+        assert_eq!(rig.proxy.calls(), ["PutItem"; 4], "{fault:?}");
+        assert_eq!(rig.items("AUDIT#").await.len(), 1, "{fault:?}: its key is the record's own");
     }
 }
 
 #[tokio::test]
 async fn every_commit_has_a_token_of_its_own() {
     let rig = Rig::new().await;
-    rig.store.commit(&change(None)).await.unwrap();
-    assert_eq!(rig.store.commit(&change(None)).await, Err(CommitError::Conflict), "the same commit is not the same transaction");
+    rig.commit(&change(None)).await.unwrap();
+    assert_eq!(rig.commit(&change(None)).await, Err(CommitError::Conflict), "the same commit is not the same transaction");
     let calls = rig.proxy.take_calls();
     let token = |n: usize| calls[n].body["ClientRequestToken"].as_str().unwrap().to_owned();
     assert_eq!(token(0).len(), 32);
@@ -355,15 +484,15 @@ async fn every_commit_has_a_token_of_its_own() {
 #[tokio::test]
 async fn an_account_that_was_dropped_and_made_again_never_repeats_a_version() {
     let rig = Rig::new().await;
-    rig.store.commit(&change(None)).await.unwrap();
+    rig.commit(&change(None)).await.unwrap();
     let first = rig.load().await.unwrap().version;
     let key = HashMap::from([(PK.to_owned(), text("USER#alice")), (SK.to_owned(), text("ACCOUNT"))]);
     rig.direct.delete_item().table_name(TABLE).set_key(Some(key)).send().await.unwrap();
-    rig.store.commit(&Commit { now: later(1), ..change(None) }).await.unwrap();
-    assert_eq!(rig.store.commit(&change(first)).await, Err(CommitError::Conflict));
+    rig.commit(&Commit { now: later(1), ..change(None) }).await.unwrap();
+    assert_eq!(rig.commit(&change(first)).await, Err(CommitError::Conflict));
 
     let second = rig.load().await.unwrap().version;
-    rig.store.commit(&Commit { now: Timestamp::from_millis(0), ..change(second) }).await.unwrap();
+    rig.commit(&Commit { now: Timestamp::from_millis(0), ..change(second) }).await.unwrap();
     let third = rig.load().await.unwrap().version.unwrap();
     assert_eq!(third, Version(second.unwrap().0 + 1), "also by a clock that is behind");
 }
@@ -372,7 +501,7 @@ async fn an_account_that_was_dropped_and_made_again_never_repeats_a_version() {
 async fn every_item_has_the_ttl_of_its_kind() {
     let rig = Rig::new().await;
     let account = Some((full_account(), Some(later(1))));
-    rig.store.commit(&Commit { account, take: vec![phone_slot(0, NOW)], ..change(None) }).await.unwrap();
+    rig.commit(&Commit { account, take: vec![phone_slot(0, NOW)], ..change(None) }).await.unwrap();
     let account = rig.item("USER#alice", "ACCOUNT").await;
     assert_eq!(account[TTL], number(1_767_323_046), "the second after it is stale");
     let windows = rig.items("SENDS").await;
@@ -381,7 +510,7 @@ async fn every_item_has_the_ttl_of_its_kind() {
     assert_eq!(rig.items("AUDIT#").await[0][TTL], number(1_767_323_046 + 400 * 86_400));
 
     let version = rig.load().await.unwrap().version;
-    rig.store.commit(&change(version)).await.unwrap();
+    rig.commit(&change(version)).await.unwrap();
     assert!(!rig.item("USER#alice", "ACCOUNT").await.contains_key(TTL), "an active factor stays for ever");
 }
 
@@ -389,16 +518,16 @@ async fn every_item_has_the_ttl_of_its_kind() {
 async fn no_key_and_no_record_has_a_clear_phone_number_or_a_digest_in_words_s6() {
     let rig = Rig::new().await;
     let account = Some((full_account(), None));
-    rig.store.commit(&Commit { account, take: vec![phone_slot(0, NOW), address_slot(0, NOW)], ..change(None) }).await.unwrap();
+    rig.commit(&Commit { account, take: vec![phone_slot(0, NOW), address_slot(0, NOW)], ..change(None) }).await.unwrap();
     for item in rig.items("").await {
         let (pk, sk) = (item[PK].as_s().unwrap(), item[SK].as_s().unwrap());
-        assert!(!pk.contains("5551234") && !pk.contains("198.51.100.7"), "{pk}");
+        assert!(!pk.contains("5550123") && !pk.contains("198.51.100.7"), "{pk}");
         if sk != "ACCOUNT" {
-            assert!(!format!("{item:?}").contains("5551234"), "{sk}");
+            assert!(!format!("{item:?}").contains("5550123"), "{sk}");
         }
     }
     let account = rig.item("USER#alice", "ACCOUNT").await;
-    let challenge = account["challenge"].as_m().unwrap();
+    let challenge = account["sms"].as_m().unwrap()["code"].as_m().unwrap();
     assert_eq!(challenge["digest"].as_b().unwrap().as_ref(), [4; 32], "digests are bytes");
 }
 
@@ -406,15 +535,15 @@ async fn no_key_and_no_record_has_a_clear_phone_number_or_a_digest_in_words_s6()
 async fn what_cannot_be_read_is_refused_never_guessed_at() {
     let rig = Rig::new().await;
     let account = Some((full_account(), None));
-    rig.store.commit(&Commit { account, take: vec![phone_slot(0, NOW)], ..change(None) }).await.unwrap();
+    rig.commit(&Commit { account, take: vec![phone_slot(0, NOW)], ..change(None) }).await.unwrap();
     let account = rig.item("USER#alice", "ACCOUNT").await;
     let window = rig.items("SENDS").await.remove(0);
     for (item, attribute, value, reason) in [
-        (&account, "schema", Some(number(2)), "a schema of the future"),
+        (&account, "schema", Some(number(3)), "a schema of the future"),
         (&account, "schema", None, "no schema"),
         (&account, "version", None, "no version"),
-        (&account, "sms_guesses", None, "no count of guesses"),
-        (&account, "challenge", Some(text("123456")), "a challenge of another type"),
+        (&account, "backup_failed", None, "no count of wrong codes"),
+        (&account, "sms", Some(text("123456")), "a factor of another type"),
         (&window, "schema", Some(number(2)), "a window of the future"),
         (&window, "lease_0", Some(text("now")), "a slot of another type"),
     ] {
@@ -430,38 +559,73 @@ async fn what_cannot_be_read_is_refused_never_guessed_at() {
     let mut of_the_future = window;
     of_the_future.insert("schema".to_owned(), number(2));
     rig.put(of_the_future).await;
-    assert_eq!(rig.store.commit(&taking(1, NOW)).await, Err(CommitError::Conflict), "nor written to unread");
+    assert_eq!(rig.commit(&taking(1, NOW)).await, Err(CommitError::Conflict), "nor written to unread");
+}
+
+/// Failures that may pass, and what a commit is that meets nothing else.
+fn passing_failures() -> [(Fault, CommitError); 11] {
+    use CommitError::{NotStored, Unknown};
+    [
+        (Fault::Throttle, NotStored),
+        (Fault::Error(400, "ThrottlingException"), NotStored),
+        (Fault::Error(400, "RequestLimitExceeded"), NotStored),
+        (Fault::Http500, Unknown),
+        (Fault::Error(503, "ServiceUnavailable"), Unknown),
+        (Fault::Error(400, "TransactionInProgressException"), Unknown),
+        (Fault::Answer(json!("what is not DynamoDB's")), Unknown),
+        (Fault::Drop, Unknown),
+        (Fault::Drop.after_the_fact(), Unknown),
+        (Fault::Cut, Unknown),
+        (Fault::Cut.after_the_fact(), Unknown),
+    ]
 }
 
 #[tokio::test]
-async fn a_failure_that_passes_is_ridden_out_and_one_that_stays_is_unavailable_s21() {
-    for fault in [
-        Fault::Throttle,
-        Fault::Http500,
-        Fault::Error(503, "ServiceUnavailable"),
-        Fault::Error(400, "TransactionInProgressException"),
-        Fault::Drop,
-        Fault::DropResponse,
-    ] {
+async fn a_failure_that_passes_is_ridden_out_s21() {
+    for (fault, _) in passing_failures() {
         let rig = Rig::new().await;
-        rig.proxy.fail_next(2, fault.clone());
+        rig.proxy.fail_next(3, fault.clone());
         rig.load().await.unwrap();
-        assert_eq!(rig.proxy.calls(), ["BatchGetItem"; 3], "{fault:?}");
-        rig.proxy.fail_next(2, fault.clone());
-        rig.store.commit(&change(None)).await.unwrap();
-        rig.proxy.fail_next(2, fault.clone());
-        rig.store.commit(&Commit { account: None, audit: vec![record(1)], ..change(None) }).await.unwrap();
+        assert_eq!(rig.proxy.calls(), ["BatchGetItem"; 4], "{fault:?}");
+        rig.proxy.fail_next(3, fault.clone());
+        rig.commit(&change(None)).await.unwrap();
+        rig.proxy.fail_next(3, fault.clone());
+        rig.commit(&Commit { account: None, audit: vec![record(1)], ..change(None) }).await.unwrap();
         assert_eq!(rig.items("AUDIT#").await.len(), 2, "{fault:?}");
+        rig.proxy.fail_next(3, fault.clone());
+        assert_eq!(rig.store.audit_trail(&alice(), 9, in_time()).await.unwrap().len(), 2, "{fault:?}");
+    }
+}
 
+#[tokio::test]
+async fn a_failure_that_stays_is_told_for_what_it_is_s21() {
+    let user = alice();
+    for (fault, expected) in passing_failures() {
+        let rig = Rig::new().await;
         rig.proxy.fail_all(fault.clone());
-        assert_eq!(rig.load().await.unwrap_err(), StoreUnavailable, "{fault:?}");
-        assert_eq!(rig.store.commit(&change(Some(Version(1)))).await, Err(CommitError::Unavailable), "{fault:?}");
-        let record_only = Commit { account: None, ..change(None) };
-        assert_eq!(rig.store.commit(&record_only).await, Err(CommitError::Unavailable), "{fault:?}");
-        assert!(rig.store.audit_trail(&alice(), 1).await.is_err(), "{fault:?}");
+        let (change, record_only) = (change(Some(Version(1))), Commit { account: None, ..change(None) });
+        let (loaded, changed, recorded, trail) = tokio::join!(
+            rig.load_until(soon()),
+            rig.store.commit(&change, soon()),
+            rig.store.commit(&record_only, soon()),
+            rig.store.audit_trail(&user, 1, soon()),
+        );
+        assert_eq!(loaded.unwrap_err(), StoreUnavailable, "{fault:?}");
+        assert_eq!((changed, recorded), (Err(expected), Err(expected)), "{fault:?}");
+        assert_eq!(trail.unwrap_err(), StoreUnavailable, "{fault:?}");
         rig.proxy.recover();
         rig.load().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn one_lost_answer_among_refusals_leaves_the_outcome_unknown_s21() {
+    let rig = Rig::new().await;
+    rig.proxy.fail_next(1, Fault::Drop);
+    rig.proxy.fail_all(Fault::Throttle);
+    assert_eq!(rig.store.commit(&change(None), soon()).await, Err(CommitError::Unknown));
+    let record_only = Commit { account: None, ..change(None) };
+    assert_eq!(rig.store.commit(&record_only, soon()).await, Err(CommitError::NotStored), "another commit begins anew");
 }
 
 #[tokio::test]
@@ -470,77 +634,154 @@ async fn a_call_that_is_refused_for_good_is_not_repeated_s21() {
         let rig = Rig::new().await;
         rig.proxy.fail_all(Fault::Error(400, code));
         assert_eq!(rig.load().await.unwrap_err(), StoreUnavailable, "{code}");
-        assert_eq!(rig.store.commit(&change(None)).await, Err(CommitError::Unavailable), "{code}");
+        assert_eq!(rig.commit(&change(None)).await, Err(CommitError::NotStored), "{code}");
         assert_eq!(rig.proxy.calls(), ["BatchGetItem", "TransactWriteItems"], "{code}");
     }
 }
 
 #[tokio::test]
 async fn each_reason_to_cancel_a_transaction_is_told_apart() {
-    use CommitError::{Conflict, Unavailable};
+    use CommitError::{Conflict, NotStored};
     let rig = Rig::new().await;
     for (reasons, expected) in [
         (vec!["ConditionalCheckFailed", "None"], Conflict),
         (vec!["TransactionConflict", "None"], Conflict),
         (vec!["None", "TransactionConflict"], Conflict),
         (vec!["ConditionalCheckFailed", "ThrottlingError"], Conflict),
-        (vec!["ThrottlingError", "None"], Unavailable),
-        (vec!["ProvisionedThroughputExceeded", "None"], Unavailable),
-        (vec!["None", "ItemCollectionSizeLimitExceeded"], Unavailable),
-        (vec!["ValidationError", "None"], Unavailable),
-        (vec!["SomethingNew", "None"], Unavailable),
-        (vec!["None", "None"], Unavailable),
-        (vec![], Unavailable),
+        (vec!["ConditionalCheckFailed", "ValidationError"], Conflict),
+        (vec!["None", "ItemCollectionSizeLimitExceeded"], NotStored),
+        (vec!["ValidationError", "None"], NotStored),
+        (vec!["ValidationError", "ThrottlingError"], NotStored),
+        (vec!["SomethingNew", "None"], NotStored),
+        (vec!["None", "None"], NotStored),
+        (vec![], NotStored),
     ] {
         rig.proxy.take_calls();
         rig.proxy.fail_next(1, Fault::Cancel(reasons.clone()));
-        assert_eq!(rig.store.commit(&change(None)).await, Err(expected), "{reasons:?}");
+        assert_eq!(rig.commit(&change(None)).await, Err(expected), "{reasons:?}");
         assert_eq!(rig.proxy.calls().len(), 1, "{reasons:?}");
     }
-    for (reasons, expected) in [
-        (vec!["ConditionalCheckFailed", "None", "None"], Ok(())),
-        (vec!["ConditionalCheckFailed", "ConditionalCheckFailed", "None"], Err(Conflict)),
-        (vec!["ConditionalCheckFailed", "TransactionConflict", "None"], Err(Conflict)),
-        (vec!["TransactionConflict", "None", "None"], Err(Conflict)),
-        (vec!["ConditionalCheckFailed", "ThrottlingError", "None"], Err(Unavailable)),
+    for (reasons, expected, calls) in [
+        (vec!["ConditionalCheckFailed", "None", "None"], Ok(()), 2),
+        (vec!["ConditionalCheckFailed", "ConditionalCheckFailed", "None"], Err(Conflict), 1),
+        (vec!["ConditionalCheckFailed", "TransactionConflict", "None"], Err(Conflict), 1),
+        (vec!["TransactionConflict", "None", "None"], Err(Conflict), 1),
+        // Throttled; and then that the slot is not ours is found again, and told by itself.
+        (vec!["ConditionalCheckFailed", "ThrottlingError", "None"], Ok(()), 3),
     ] {
         let version = rig.load().await.unwrap().version;
+        rig.proxy.take_calls();
         rig.proxy.fail_next(1, Fault::Cancel(reasons.clone()));
         let commit = Commit { give_back: vec![phone_slot(0, NOW)], ..change(version) };
-        assert_eq!(rig.store.commit(&commit).await, expected, "{reasons:?}");
+        assert_eq!(rig.commit(&commit).await, expected, "{reasons:?}");
+        assert_eq!(rig.proxy.calls().len(), calls, "{reasons:?}");
     }
 }
 
 #[tokio::test]
-async fn keys_that_are_left_unprocessed_are_asked_for_again_a_few_times() {
-    let rig = Rig::new().await;
-    rig.store.commit(&change(None)).await.unwrap();
-    rig.proxy.take_calls();
-    rig.proxy.fail_next(2, Fault::Unprocessed);
-    assert!(rig.load().await.unwrap().version.is_some(), "never taken for an account that is not there");
-    let calls = rig.proxy.take_calls();
-    assert_eq!(calls.len(), 3);
-    assert!(calls.iter().all(|call| call.body["RequestItems"][TABLE]["ConsistentRead"] == json!(true)));
-
-    rig.proxy.fail_all(Fault::Unprocessed);
-    assert_eq!(rig.load().await.unwrap_err(), StoreUnavailable);
-    assert_eq!(rig.proxy.calls().len(), 3);
+async fn a_transaction_that_was_throttled_is_tried_again_s21() {
+    for reason in ["ThrottlingError", "ProvisionedThroughputExceeded"] {
+        let rig = Rig::new().await;
+        rig.proxy.fail_next(4, Fault::Cancel(vec!["None", reason]));
+        rig.commit(&change(None)).await.unwrap();
+        assert_eq!(rig.proxy.calls().len(), 5, "{reason}");
+        rig.proxy.fail_all(Fault::Cancel(vec!["None", reason]));
+        assert_eq!(rig.store.commit(&change(Some(Version(1))), soon()).await, Err(CommitError::NotStored), "{reason}");
+    }
 }
 
 #[tokio::test]
-async fn a_database_that_never_answers_is_given_up_in_time_to_answer_s21() {
+async fn keys_that_are_left_unprocessed_are_asked_for_again() {
+    let rig = Rig::new().await;
+    rig.commit(&full_commit()).await.unwrap();
+    rig.proxy.take_calls();
+    rig.proxy.fail_next(4, Fault::Unprocessed);
+    assert_eq!(rig.load().await.unwrap().account, full_account(), "never taken for an account that is not there");
+    let calls = rig.proxy.take_calls();
+    assert_eq!(calls.len(), 5);
+    assert!(calls.iter().all(|call| call.body["RequestItems"][TABLE]["ConsistentRead"] == json!(true)));
+
+    // Some of them: what was found is kept, and only the rest is asked for.
+    let account = json!({ "pk": { "S": "USER#alice" }, "sk": { "S": "ACCOUNT" } });
+    let keys = calls[0].body["RequestItems"][TABLE]["Keys"].as_array().unwrap();
+    assert_eq!(keys.len(), 3);
+    let left = json!({ "Responses": { TABLE: [] }, "UnprocessedKeys": { TABLE: { "Keys": [account] } } });
+    rig.proxy.fail_next(1, Fault::Answer(left));
+    assert_eq!(rig.load().await.unwrap().account, full_account());
+    let calls = rig.proxy.take_calls();
+    assert_eq!(calls[1].body["RequestItems"][TABLE], json!({ "Keys": [account], "ConsistentRead": true }));
+
+    rig.proxy.fail_all(Fault::Unprocessed);
+    assert_eq!(rig.load_until(soon()).await.unwrap_err(), StoreUnavailable);
+}
+
+#[tokio::test]
+async fn an_answer_that_leaves_out_what_was_asked_for_is_never_an_account_that_is_not_there() {
+    let account = json!({ "Keys": [{ "pk": { "S": "USER#alice" }, "sk": { "S": "ACCOUNT" } }] });
+    let answers = [
+        (json!({}), "nothing"),
+        (json!({ "UnprocessedKeys": {} }), "no responses"),
+        (json!({ "Responses": null, "UnprocessedKeys": {} }), "null responses"),
+        (json!({ "Responses": {} }), "no table"),
+        (json!({ "Responses": {}, "UnprocessedKeys": {} }), "no table, and nothing unprocessed"),
+        (json!({ "Responses": { "another": [] }, "UnprocessedKeys": {} }), "another table"),
+        (json!({ "Responses": {}, "UnprocessedKeys": { TABLE: account } }), "no table, and only one of three keys unprocessed"),
+        (json!({ "UnprocessedKeys": { TABLE: account } }), "no responses, and only one of three keys unprocessed"),
+        (json!({ "Responses": { TABLE: [{ "version": { "N": "1" } }] } }), "an item without a key"),
+    ];
+    join_all(answers.into_iter().map(async |(answer, reason)| {
+        let rig = Rig::new().await;
+        rig.commit(&full_commit()).await.unwrap();
+        rig.proxy.fail_next(2, Fault::Answer(answer.clone()));
+        assert_eq!(rig.load().await.unwrap().account, full_account(), "{reason}: it is asked for again");
+        rig.proxy.fail_all(Fault::Answer(answer));
+        assert_eq!(rig.load_until(soon()).await.unwrap_err(), StoreUnavailable, "{reason}");
+        rig.proxy.recover();
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_sent_once_the_deadline_has_come_s25() {
+    let rig = Rig::new().await;
+    let record_only = Commit { account: None, ..change(None) };
+    // Too near to be met, or over.
+    for left in [50, 0].map(Duration::from_millis) {
+        assert_eq!(rig.load_until(Deadline::after(left)).await.unwrap_err(), StoreUnavailable);
+        assert_eq!(rig.store.commit(&change(None), Deadline::after(left)).await, Err(CommitError::NotStored));
+        assert_eq!(rig.store.commit(&record_only, Deadline::after(left)).await, Err(CommitError::NotStored));
+        assert!(rig.store.audit_trail(&alice(), 1, Deadline::after(left)).await.is_err());
+    }
+    assert!(rig.proxy.calls().is_empty(), "{:?}", rig.proxy.calls());
+}
+
+#[tokio::test]
+async fn a_database_that_never_answers_is_asked_every_two_seconds_until_the_deadline_s25() {
     let mut rig = Rig::new().await;
-    rig.store = store_through(client(&sdk_config(&rig.proxy.endpoint()).unwrap()));
-    for fault in [Fault::Hang, Fault::HangResponse] {
-        rig.proxy.fail_all(fault.clone());
-        // With nothing to do but wait, the clock of the runtime jumps to the next timeout.
-        tokio::time::pause();
-        let started = tokio::time::Instant::now();
-        assert_eq!(rig.load().await.unwrap_err(), StoreUnavailable, "{fault:?}");
-        assert_eq!(rig.store.commit(&change(None)).await, Err(CommitError::Unavailable), "{fault:?}");
-        let waited = started.elapsed();
-        assert!(waited >= Duration::from_secs(8) && waited <= Duration::from_millis(10_100), "{fault:?}: {waited:?}");
-        tokio::time::resume();
+    rig.store = store_through(&client(&sdk_config(&rig.proxy.endpoint()).unwrap()));
+    for fault in [Fault::Hang, Fault::Hang.after_the_fact()] {
+        for limit in [Duration::from_secs(27), Duration::from_millis(700)] {
+            rig.proxy.take_calls();
+            rig.proxy.fail_all(fault.clone());
+            // With nothing to do but wait, the clock of the runtime jumps to the next timeout.
+            tokio::time::pause();
+            for commits in [false, true] {
+                let started = tokio::time::Instant::now();
+                let deadline = Deadline::after(limit + started.duration_since(std::time::Instant::now().into()));
+                if commits {
+                    let result = rig.store.commit(&change(None), deadline).await;
+                    assert_eq!(result, Err(CommitError::Unknown), "{fault:?}");
+                } else {
+                    assert_eq!(rig.load_until(deadline).await.unwrap_err(), StoreUnavailable, "{fault:?}");
+                }
+                let waited = started.elapsed();
+                let tolerance = Duration::from_millis(50);
+                assert!(waited <= limit + tolerance && waited + Duration::from_secs(1) >= limit, "{fault:?}: {waited:?}");
+                let tries = rig.proxy.take_calls().len();
+                assert!(limit < Duration::from_secs(27) || tries >= 8, "{fault:?}: {tries}");
+            }
+            tokio::time::resume();
+        }
     }
 }
 
@@ -556,6 +797,7 @@ async fn a_failure_is_logged_once_and_without_what_was_to_be_stored_s6() {
         Fault::Http500,
         Fault::Drop,
         Fault::Error(400, "ValidationException"),
+        Fault::Error(400, "IdempotentParameterMismatchException"),
         Fault::Cancel(vec!["ValidationError", "None", "None"]),
     ] {
         rig.proxy.fail_all(fault.clone());
@@ -563,12 +805,12 @@ async fn a_failure_is_logged_once_and_without_what_was_to_be_stored_s6() {
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_max_level(tracing::Level::INFO);
         let guard = tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
-        assert_eq!(rig.store.commit(&commit).await, Err(CommitError::Unavailable), "{fault:?}");
+        rig.store.commit(&commit, soon()).await.unwrap_err();
         drop(guard);
         let logged = log.text();
         assert_eq!(logged.lines().count(), 1, "{fault:?}: {logged}");
         assert!(logged.contains("ERROR") && logged.contains("TransactWriteItems"), "{fault:?}: {logged}");
-        assert!(!logged.contains("5551234"), "{fault:?}: {logged}");
+        assert!(!logged.contains("5550123"), "{fault:?}: {logged}");
     }
 }
 
@@ -577,9 +819,9 @@ async fn a_database_that_is_not_there_is_unavailable_s21() {
     let database = EmbeddedDatabase::start(None, 0).unwrap();
     let store = store_at(&database.endpoint());
     drop(database);
-    let request = |user| LoadRequest { user, phone: None, address: None };
-    assert_eq!(store.load(request(&alice())).await.unwrap_err(), StoreUnavailable);
-    assert_eq!(store.commit(&change(None)).await, Err(CommitError::Unavailable));
+    let request = |user| LoadRequest { user, number: None, address: None };
+    assert_eq!(store.load(request(&alice()), soon()).await.unwrap_err(), StoreUnavailable);
+    assert_eq!(store.commit(&change(None), soon()).await, Err(CommitError::NotStored), "nothing left");
 }
 
 #[tokio::test]
@@ -587,19 +829,19 @@ async fn the_audit_trail_is_read_newest_last_over_all_its_pages() {
     let rig = Rig::new().await;
     // Five times 300 KB: more than the 1 MB that DynamoDB gives at once.
     for n in 0..5_u64 {
-        let details = vec![("n", n.to_string()), ("padding", "x".repeat(300_000))];
-        let audit = vec![AuditRecord { at: later(n), details, ..record(99 - n) }];
-        rig.store.commit(&Commit { account: None, audit, ..change(None) }).await.unwrap();
+        let origin = Origin { request_id: n.to_string(), user_agent: Some("x".repeat(300_000)), ..record(0).origin };
+        let audit = vec![AuditRecord { at: later(n), origin, ..record(99 - n) }];
+        rig.commit(&Commit { account: None, audit, ..change(None) }).await.unwrap();
     }
     let bob = AuditRecord { user: UserId::parse("bob").unwrap(), ..record(7) };
-    rig.store.commit(&Commit { account: None, audit: vec![bob], ..change(None) }).await.unwrap();
+    rig.commit(&Commit { account: None, audit: vec![bob], ..change(None) }).await.unwrap();
     rig.proxy.take_calls();
 
     let numbers = |limit| {
         let store = rig.store.clone();
         async move {
-            let trail = store.audit_trail(&alice(), limit).await.unwrap();
-            trail.into_iter().map(|entry| entry.details[0].1.parse().unwrap()).collect::<Vec<u64>>()
+            let trail = store.audit_trail(&alice(), limit, in_time()).await.unwrap();
+            trail.into_iter().map(|entry| entry.request_id.parse().unwrap()).collect::<Vec<u64>>()
         }
     };
     assert_eq!(numbers(100).await, [0, 1, 2, 3, 4]);
@@ -607,17 +849,19 @@ async fn the_audit_trail_is_read_newest_last_over_all_its_pages() {
     assert_eq!(numbers(2).await, [3, 4], "the latest");
     assert_eq!(numbers(0).await, [0; 0]);
 
-    let entry = rig.store.audit_trail(&alice(), 1).await.unwrap().remove(0);
+    let entry = rig.store.audit_trail(&alice(), 1, in_time()).await.unwrap().remove(0);
     assert_eq!((entry.at, &*entry.event, &*entry.outcome), (later(4), "send", "success"));
-    assert_eq!(entry.phone_masked.as_deref(), Some("+1****1234"));
+    assert_eq!(entry.phone_masked.as_deref(), Some("+1****0123"));
     assert_eq!(entry.address.as_deref(), Some("198.51.100.7"));
 
-    let audit = [AuditEvent::Verify, AuditEvent::Enabled].into_iter().zip([8, 7]);
-    let audit = audit.map(|(event, nonce)| AuditRecord { at: later(5), event, ..record(nonce) }).collect();
-    rig.store.commit(&Commit { audit, ..change(None) }).await.unwrap();
-    let events: Vec<_> = rig.store.audit_trail(&alice(), 2).await.unwrap().into_iter().map(|entry| entry.event).collect();
+    let event = |kind| AuditEvent::new(kind, AuditOutcome::Success, Some(phone()));
+    let audit = [AuditKind::Verify, AuditKind::Enabled].into_iter().zip([8, 7]);
+    let audit = audit.map(|(kind, nonce)| AuditRecord { at: later(5), event: event(kind), ..record(nonce) }).collect();
+    rig.commit(&Commit { audit, ..change(None) }).await.unwrap();
+    let events: Vec<_> =
+        rig.store.audit_trail(&alice(), 2, in_time()).await.unwrap().into_iter().map(|entry| entry.event).collect();
     assert_eq!(events, ["verify", "enabled"], "within a commit, in its order");
-    assert!(rig.store.audit_trail(&UserId::parse("carol").unwrap(), 9).await.unwrap().is_empty());
+    assert!(rig.store.audit_trail(&UserId::parse("carol").unwrap(), 9, in_time()).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -659,12 +903,12 @@ async fn a_database_in_a_folder_is_still_there_after_a_restart() {
     let folder = std::env::temp_dir().join(format!("two-factor-database-{}", std::process::id()));
     let database = EmbeddedDatabase::start(Some(&folder), 0).unwrap();
     ensure_table(&client(&sdk_config(&database.endpoint()).unwrap()), TABLE).await.unwrap();
-    store_at(&database.endpoint()).commit(&change(None)).await.unwrap();
+    store_at(&database.endpoint()).commit(&change(None), in_time()).await.unwrap();
     drop(database);
 
     let database = EmbeddedDatabase::start(Some(&folder), 0).unwrap();
     let (store, user) = (store_at(&database.endpoint()), alice());
-    let stored = store.load(LoadRequest { user: &user, phone: None, address: None }).await.unwrap();
+    let stored = store.load(LoadRequest { user: &user, number: None, address: None }, in_time()).await.unwrap();
     assert!(stored.version.is_some());
     drop(database);
     std::fs::remove_dir_all(folder).unwrap();

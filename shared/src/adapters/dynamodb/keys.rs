@@ -8,7 +8,7 @@ use std::{
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::{
-    domain::{Pepper, PhoneNumber, Timestamp, UserId},
+    domain::{Pepper, PhoneNumber, Timestamp, UserId, sms::send_window::WindowKind},
     ports::WindowSubject,
 };
 
@@ -25,7 +25,7 @@ pub const TTL: &str = "ttl";
 pub(super) const AUDIT_PREFIX: &str = "AUDIT#";
 
 /// The key of one item.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) pk: String,
     pub(super) sk: String,
@@ -48,14 +48,18 @@ impl Key {
     /// The window of a subject.
     pub(super) fn window(pepper: &Pepper, subject: &WindowSubject) -> Self {
         match subject {
-            WindowSubject::Phone(phone) => Self::phone_window(pepper, phone),
+            WindowSubject::Number(phone, kind) => Self::number_window(pepper, phone, *kind),
             WindowSubject::Address(address) => Self::address_window(pepper, *address),
         }
     }
 
-    /// The window of a phone number.
-    pub(super) fn phone_window(pepper: &Pepper, phone: &PhoneNumber) -> Self {
-        Self { pk: format!("PHONE#{}", pepper.pseudonym("phone", phone.as_e164())), sk: "SENDS".to_owned() }
+    /// One of the windows of a phone number.
+    pub(super) fn number_window(pepper: &Pepper, phone: &PhoneNumber, kind: WindowKind) -> Self {
+        let sk = match kind {
+            WindowKind::Binds => "BINDS",
+            WindowKind::Sends => "SENDS",
+        };
+        Self { pk: format!("PHONE#{}", pepper.pseudonym("phone", phone.as_e164())), sk: sk.to_owned() }
     }
 
     /// The window of a source address. Whoever has one IPv6 address has its whole /64, so that is what counts; an IPv4 address
@@ -69,6 +73,12 @@ impl Key {
             }
         };
         Self { pk: format!("IP#{}", pepper.pseudonym("address", &counted)), sk: "SENDS".to_owned() }
+    }
+
+    /// The key of an item that was read.
+    pub(super) fn of(item: &HashMap<String, AttributeValue>) -> Option<Self> {
+        let part = |name| item.get(name)?.as_s().ok().cloned();
+        Some(Self { pk: part(PK)?, sk: part(SK)? })
     }
 
     /// The two attributes that name the item.
@@ -89,13 +99,15 @@ mod tests {
     #[test]
     fn no_window_key_shows_its_subject_s6() {
         let pepper = Pepper::new(&[1; 32]).unwrap();
-        let phone = crate::domain::phone_number::tests::number("+14155551234");
-        let key = Key::phone_window(&pepper, &phone);
-        assert!(key.pk.starts_with("PHONE#") && !key.pk.contains("5551234"), "{key:?}");
+        let phone = crate::domain::phone_number::tests::number("+12015550123");
+        let window = |pepper: &Pepper, kind| Key::number_window(pepper, &phone, kind);
+        let (binds, sends) = (window(&pepper, WindowKind::Binds), window(&pepper, WindowKind::Sends));
+        assert!(binds.pk.starts_with("PHONE#") && !binds.pk.contains("5550123"), "{binds:?}");
+        assert_eq!((&binds.pk, &*binds.sk, &*sends.sk), (&sends.pk, "BINDS", "SENDS"));
         let key = Key::address_window(&pepper, "198.51.100.7".parse().unwrap());
         assert!(key.pk.starts_with("IP#") && !key.pk.contains("198.51"), "{key:?}");
         let other = Pepper::new(&[2; 32]).unwrap();
-        assert_ne!(Key::phone_window(&pepper, &phone), Key::phone_window(&other, &phone), "the pepper keys the name");
+        assert_ne!(sends, window(&other, WindowKind::Sends), "the pepper keys the name");
     }
 
     #[test]

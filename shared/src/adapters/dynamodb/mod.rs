@@ -1,9 +1,11 @@
 //! Storage in one DynamoDB table: [`DynamoStore`], and the [`table`] it expects.
 
+mod commit;
 mod keys;
 mod records;
 mod store;
 pub mod table;
+mod transaction;
+mod tries;
 
-pub use records::AuditEntry;
-pub use store::{DynamoStore, client};
+pub use store::{DynamoStore, TRY_TIMEOUT, client};

@@ -1,5 +1,4 @@
-//! What the two AWS adapters have in common: a client that sends once, reads little and does not wait for long, and what the
-//! absence of an answer means.
+//! What the two AWS adapters have in common: an answer of bounded size, and what its absence means.
 
 use std::{error::Error, time::Duration};
 
@@ -13,22 +12,12 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag, error::metadata::ProvideErrorMetadata};
-use aws_types::SdkConfig;
 use http_body_util::Limited;
-use hyper_util::client::legacy::Error as ClientError;
 
-use super::rest::{MAX_ANSWER_BYTES, unexplained};
-use crate::{
-    adapters::aws::retries,
-    domain::{FailureClass, message::delivery::Failure},
-};
+use super::rest::{MAX_ANSWER_BYTES, causes, lost, unexplained};
+use crate::domain::{FailureClass, message::delivery::Failure};
 
 type SdkError<E> = aws_smithy_runtime_api::client::result::SdkError<E, HttpResponse>;
-
-/// The settings of a client that tries once: a second try could be a second message (S12).
-pub(super) fn sending_once(aws: &SdkConfig) -> SdkConfig {
-    aws.to_builder().retry_config(retries(1)).build()
-}
 
 /// Ends the reading of an answer that is longer than any of the service's.
 #[derive(Debug)]
@@ -69,7 +58,9 @@ where
     let Some(response) = error.raw_response() else { return Err(transport_failure(error)) };
     let status = response.status();
     match error.as_service_error().and_then(|error| Some((error, error.code()?))) {
-        Some((_, code)) if !status.is_client_error() => Err(Failure::with_code(FailureClass::UnknownOutcome, code)),
+        Some((_, code)) if !status.is_client_error() || status.as_u16() == 408 || is_given_up(code) => {
+            Err(Failure::with_code(FailureClass::UnknownOutcome, code))
+        }
         Some(explained) => Ok(explained),
         None => Err(unexplained(status.as_u16())),
     }
@@ -80,17 +71,15 @@ fn transport_failure<E: Error + 'static>(error: &SdkError<E>) -> Failure {
     if let SdkError::ConstructionFailure(_) = error {
         return Failure::with_code(FailureClass::NotSent, "request_not_built");
     }
-    let mut source = error.source();
-    while let Some(error) = source {
-        if error.downcast_ref::<ClientError>().is_some_and(ClientError::is_connect) {
-            return Failure::with_code(FailureClass::NotSent, "no_connection");
-        }
-        if error.is::<CredentialsError>() {
-            return Failure::with_code(FailureClass::AuthFailed, "no_credentials");
-        }
-        source = error.source();
+    if causes(error).any(<dyn Error>::is::<CredentialsError>) {
+        return Failure::with_code(FailureClass::AuthFailed, "no_credentials");
     }
-    Failure::with_code(FailureClass::UnknownOutcome, "connection_lost")
+    lost(error)
+}
+
+/// Errors of a request that was given up on its way, at one end or the other: how far it had come is not said.
+fn is_given_up(code: &str) -> bool {
+    matches!(code, "RequestAborted" | "RequestAbortedException" | "RequestTimeout" | "RequestTimeoutException")
 }
 
 /// Errors of the signature and of permissions, which every AWS service has by these names (IAM User Guide, common errors).
@@ -110,6 +99,8 @@ pub(super) fn is_auth_error(code: &str) -> bool {
             | "MissingAuthenticationTokenException"
             | "NotAuthorized"
             | "OptInRequired"
+            | "RequestExpired"
+            | "RequestTimeTooSkewed"
             | "SignatureDoesNotMatch"
             | "UnrecognizedClientException"
     )

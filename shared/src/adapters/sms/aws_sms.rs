@@ -32,9 +32,9 @@ pub struct AwsSms {
 }
 
 impl AwsSms {
-    /// A gateway for the account and region of `aws`.
+    /// A gateway for the account and region of `aws`, which must be [`Aws::sending`](crate::adapters::aws::Aws::sending).
     pub fn new(aws: &aws_types::SdkConfig, config: AwsSmsConfig) -> Self {
-        let settings = Builder::from(&aws::sending_once(aws)).interceptor(aws::BoundedAnswer).build();
+        let settings = Builder::from(aws).interceptor(aws::BoundedAnswer).build();
         Self { client: Client::from_conf(settings), config }
     }
 
@@ -113,36 +113,64 @@ fn class_of(error: &SendTextMessageError, code: &str, reason: Option<&str>) -> F
 fn class_of_conflict(reason: Option<&str>) -> FailureClass {
     match reason {
         Some("DESTINATION_PHONE_NUMBER_OPTED_OUT") => FailureClass::OptedOut,
+        Some("DESTINATION_COUNTRY_BLOCKED_BY_PROTECT_CONFIGURATION") => FailureClass::CountryNotPermitted,
+        // This one number, blocked by the operator: it is not to be reached by another way.
+        Some("DESTINATION_PHONE_NUMBER_BLOCKED_BY_PROTECT_NUMBER_OVERRIDE") => FailureClass::FraudBlocked,
+        Some("DESTINATION_PHONE_NUMBER_NOT_VERIFIED") => FailureClass::RecipientNotVerified,
         Some(
-            "DESTINATION_COUNTRY_BLOCKED_BY_PROTECT_CONFIGURATION"
-            | "DESTINATION_PHONE_NUMBER_BLOCKED_BY_PROTECT_NUMBER_OVERRIDE",
-        ) => FailureClass::CountryNotPermitted,
-        Some(
-            "DESTINATION_PHONE_NUMBER_NOT_VERIFIED"
+            "KEYWORD_MISMATCH"
+            | "MESSAGE_TYPE_MISMATCH"
             | "NO_ORIGINATION_IDENTITIES_FOUND"
             | "NUMBER_CAPABILITIES_MISMATCH"
-            | "MESSAGE_TYPE_MISMATCH"
+            | "OPT_OUT_LIST_MISMATCH"
+            | "PHONE_NUMBER_NOT_ASSOCIATED_TO_POOL"
+            | "PHONE_NUMBER_NOT_IN_REGISTRATION_REGION"
+            | "PROTECT_CONFIGURATION_NOT_ASSOCIATED_WITH_CONFIGURATION_SET"
             | "REGISTRATION_NOT_COMPLETE"
-            | "RESOURCE_NOT_ACTIVE",
+            | "RESOURCE_NOT_ACTIVE"
+            | "SELF_MANAGED_OPT_OUTS_MISMATCH",
         ) => FailureClass::SenderMisconfigured,
         _ => FailureClass::Rejected,
     }
 }
 
+/// The sender comes first: a validation that fails for its sake may name the recipient's number too.
 fn class_of_validation(error: &ValidationException, reason: Option<&str>) -> FailureClass {
     match reason {
-        Some("DESTINATION_COUNTRY_BLOCKED" | "COUNTRY_NOT_ENABLED" | "INTERNATIONAL_SENDING_NOT_SUPPORTED") => {
-            FailureClass::CountryNotPermitted
-        }
         Some(
-            "SENDER_ID_NOT_REGISTERED"
-            | "SENDER_ID_NOT_SUPPORTED"
-            | "SENDER_ID_REQUIRES_REGISTRATION"
+            "CHANNEL_NOT_ENABLED"
+            | "COUNTRY_CODE_MISMATCH"
+            | "INVALID_ARN"
             | "INVALID_IDENTITY_FOR_DESTINATION_COUNTRY"
-            | "COUNTRY_CODE_MISMATCH",
+            | "RESOURCE_NOT_ACCESSIBLE"
+            | "SENDER_ID_NOT_REGISTERED"
+            | "SENDER_ID_NOT_SUPPORTED"
+            | "SENDER_ID_REQUIRES_REGISTRATION",
         ) => FailureClass::SenderMisconfigured,
-        Some("PRICE_OVER_THRESHOLD") => FailureClass::InsufficientBalance,
-        _ if error.fields().iter().any(|field| field.name() == "DestinationPhoneNumber") => FailureClass::InvalidNumber,
+        _ if names(error, &OUR_SETTINGS) => FailureClass::SenderMisconfigured,
+        // A message there costs more than the operator pays: for this sender it is a country that is not served.
+        Some(
+            "COUNTRY_NOT_ENABLED"
+            | "DESTINATION_COUNTRY_BLOCKED"
+            | "INTERNATIONAL_SENDING_NOT_SUPPORTED"
+            | "PRICE_OVER_THRESHOLD",
+        ) => FailureClass::CountryNotPermitted,
+        _ if names(error, &["destinationphonenumber"]) => FailureClass::InvalidNumber,
         _ => FailureClass::InvalidRequest,
+    }
+}
+
+/// The parameters that come from the operator's settings, or would have to: India wants `DestinationCountryParameters`.
+const OUR_SETTINGS: [&str; 4] = ["originationidentity", "configurationsetname", "destinationcountryparameters", "maxprice"];
+
+/// Whether the exception is about one of these parameters: by its fields, or by its text where it has none.
+fn names(error: &ValidationException, parameters: &[&str]) -> bool {
+    let is_named = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        parameters.iter().any(|parameter| text.contains(parameter))
+    };
+    match error.fields() {
+        [] => error.message().is_some_and(is_named),
+        fields => fields.iter().any(|field| is_named(field.name())),
     }
 }

@@ -1,45 +1,41 @@
-//! Goes through the providers in order, and never risks a second message (S12).
+//! Goes through the providers in the order that was decided, and never risks a second message (S12).
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
-use super::{CredentialSource, SmsGateway, Transports, prices};
+use super::{
+    CredentialSource, SmsGateway, Transports,
+    health::{Avoided, Health},
+};
 use crate::{
+    adapters::http::TOTAL_TIMEOUT,
     config::{SmsConfig, sms::ProviderConfig},
     domain::{
-        FailureClass, Provider, TextMessage, Timestamp,
-        message::delivery::{Attempt, Delivery, NextStep},
+        FailureClass, Provider, TextMessage,
+        message::{
+            delivery::{Attempt, Delivery, DeliveryEnd, NextStep},
+            route::Routes,
+        },
+        price,
     },
-    ports::{Channel, Clock, SmsSender},
+    ports::{Channel, Clock, Deadline, SmsSender},
 };
-
-/// How long a provider is passed over after it refused for a reason of its own.
-pub const CIRCUIT_OPEN: Duration = Duration::from_secs(300);
-
-/// With less than this left no provider is asked any more: it could not answer in time, and then nobody would know what became
-/// of the message.
-const LEAST_TIME: Duration = Duration::from_secs(1);
 
 /// How a [`Failover`] behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailoverSettings {
-    /// The most that one send may take, over all providers. Less than the function's timeout, so that there is time left to
-    /// store what became of the message.
-    pub deadline: Duration,
-    /// The most that one provider may take.
-    pub attempt_timeout: Duration,
+    /// The most that one provider may take, connecting included. No provider is asked with less time left.
+    pub patience: Duration,
     /// What to do without providers: in development the code goes into the answer (S22).
     pub development: bool,
 }
 
 impl FailoverSettings {
-    /// Settings for a function that has `deadline` for a send: a slow provider leaves time to ask a second one only if it could
-    /// not be connected to, and otherwise nobody else may be asked anyway.
-    pub const fn new(deadline: Duration, development: bool) -> Self {
-        Self { deadline, attempt_timeout: Duration::from_secs(8), development }
+    /// The settings of the functions: every provider has eight seconds, three of them to connect.
+    pub const fn new(development: bool) -> Self {
+        Self { patience: TOTAL_TIMEOUT, development }
     }
 }
 
@@ -50,7 +46,7 @@ pub struct Failover<C> {
     transports: Transports,
     credentials: Arc<dyn CredentialSource>,
     routes: RwLock<Vec<Arc<Route>>>,
-    closed_until: Mutex<BTreeMap<Provider, Timestamp>>,
+    health: Mutex<Health>,
 }
 
 /// One provider, and the settings that its gateway was built from.
@@ -60,8 +56,7 @@ struct Route {
 }
 
 impl<C: Clock> Failover<C> {
-    /// Sends through the providers of `config`, in its order. `credentials` is asked when a provider does not take those of
-    /// `config` any more.
+    /// Sends through the providers of `config`. `credentials` is asked when a provider does not take those of `config` any more.
     pub fn new(
         config: &SmsConfig,
         transports: Transports,
@@ -70,101 +65,88 @@ impl<C: Clock> Failover<C> {
         settings: FailoverSettings,
     ) -> Self {
         let routes = RwLock::new(routes(config, &transports));
-        Self { clock, settings, transports, credentials, routes, closed_until: Mutex::default() }
+        Self { clock, settings, transports, credentials, routes, health: Mutex::default() }
     }
 
     fn routes(&self) -> Vec<Arc<Route>> {
         self.routes.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The routes to try now, in order: those whose circuit is closed, or all of them if none is. A provider that may refuse is
-    /// better than none.
-    fn candidates(&self) -> Vec<Arc<Route>> {
-        let routes = self.routes();
-        let now = self.clock.now();
-        let open = self.circuits().clone();
-        let is_closed = |route: &&Arc<Route>| open.get(&route.config.provider()).is_none_or(|until| *until <= now);
-        let closed: Vec<_> = routes.iter().filter(is_closed).cloned().collect();
-        if closed.is_empty() { routes } else { closed }
+    fn route(&self, provider: Provider) -> Option<Arc<Route>> {
+        self.routes().into_iter().find(|route| route.config.provider() == provider)
     }
 
-    fn circuits(&self) -> std::sync::MutexGuard<'_, BTreeMap<Provider, Timestamp>> {
-        self.closed_until.lock().unwrap_or_else(PoisonError::into_inner)
+    fn health(&self) -> std::sync::MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a provider that is asked now has all its time before the deadline.
+    fn has_time(&self, deadline: Deadline) -> bool {
+        deadline.remaining() >= self.settings.patience
     }
 
     /// Asks one provider and logs what it said: the one place where an attempt is logged.
-    async fn attempt(&self, route: &Route, message: &TextMessage, left: Duration) -> Attempt {
+    async fn attempt(&self, route: &Route, message: &TextMessage) -> Attempt {
         let started = Instant::now();
-        let result = route.gateway.send(message, left.min(self.settings.attempt_timeout)).await;
+        let result = route.gateway.send(message, self.settings.patience).await;
         let attempt = Attempt { provider: route.config.provider(), result, duration: started.elapsed() };
         log(&attempt, message);
         attempt
     }
 
-    /// Notes whether the provider should be asked first next time.
-    fn note(&self, attempt: &Attempt) {
-        let provider = attempt.provider;
-        match &attempt.result {
-            Err(failure) if failure.class.is_providers_own() => {
-                let now = self.clock.now();
-                let until = now.plus(CIRCUIT_OPEN);
-                if self.circuits().insert(provider, until).is_none_or(|earlier| earlier <= now) {
-                    tracing::warn!(%provider, %until, "the provider is passed over for a while");
-                }
-            }
-            Ok(_) => {
-                self.circuits().remove(&provider);
-            }
-            Err(_) => {}
+    /// Notes whether the provider should be asked after all others from now on.
+    fn note(&self, attempt: &Attempt, message: &TextMessage) {
+        let news = self.health().note(attempt, message.to.country(), self.clock.now());
+        if let Some(Avoided { country, until }) = news {
+            let (provider, country) = (attempt.provider, country.map(tracing::field::display));
+            tracing::warn!(%provider, country, %until, "the provider is asked after all others for a while");
         }
     }
 
-    /// The route to the same provider with other credentials, if there are other ones by now.
-    async fn renewed(&self, route: &Route, left: Duration) -> Option<Arc<Route>> {
+    /// The route to the same provider with other credentials, if there are other ones by now and time to use them.
+    async fn renewed(&self, route: &Route, deadline: Deadline) -> Option<Arc<Route>> {
         if !route.config.has_credentials() {
             return None;
         }
-        let other = |routes: &[Arc<Route>]| {
-            let same = routes.iter().find(|other| other.config.provider() == route.config.provider());
-            same.filter(|other| other.config != route.config).cloned()
-        };
-        if let Some(route) = other(&self.routes()) {
+        let other = || self.route(route.config.provider()).filter(|other| other.config != route.config);
+        if let Some(route) = other() {
             return Some(route);
         }
-        let config = tokio::time::timeout(left, self.credentials.reload()).await.ok()??;
+        let spare = deadline.remaining().saturating_sub(self.settings.patience);
+        let config = tokio::time::timeout(spare, self.credentials.reload()).await.ok()??;
         // Kept whichever provider's credentials changed: nobody reads them out of the secret a second time.
         *self.routes.write().unwrap_or_else(PoisonError::into_inner) = routes(&config, &self.transports);
-        other(&self.routes())
+        other()
     }
 }
 
 impl<C: Clock> SmsSender for Failover<C> {
     fn channel(&self) -> Channel {
-        match self.candidates().first() {
-            Some(route) => Channel::Sms(route.config.provider()),
-            None if self.settings.development => Channel::Answer,
-            None => Channel::Missing,
+        let configured: Vec<_> = self.routes().iter().map(|route| route.config.provider()).collect();
+        if !configured.is_empty() {
+            return Channel::Sms(Routes::new(configured, self.health().avoided(self.clock.now())));
         }
+        if self.settings.development { Channel::Answer } else { Channel::Missing }
     }
 
-    async fn send(&self, message: &TextMessage) -> Delivery {
-        let started = Instant::now();
-        let left = || self.settings.deadline.saturating_sub(started.elapsed());
+    async fn send(&self, message: &TextMessage, order: &[Provider], deadline: Deadline) -> Delivery {
         let mut delivery = Delivery::default();
-        for route in self.candidates() {
-            if !delivery.attempts.is_empty() && left() < LEAST_TIME {
-                tracing::warn!(reference = %message.reference, "no time left to ask another provider");
+        for provider in order {
+            let Some(route) = self.route(*provider) else { continue };
+            if !self.has_time(deadline) {
+                tracing::warn!(%provider, reference = %message.reference, "no time left to ask this provider");
+                delivery.end = DeliveryEnd::OutOfTime;
                 break;
             }
-            let mut attempt = self.attempt(&route, message, left()).await;
+            let mut attempt = self.attempt(&route, message).await;
             if class_of(&attempt) == Some(FailureClass::AuthFailed)
-                && let Some(renewed) = self.renewed(&route, left()).await
-                && left() >= LEAST_TIME
+                && let Some(renewed) = self.renewed(&route, deadline).await
+                && self.has_time(deadline)
             {
                 delivery.attempts.push(attempt);
-                attempt = self.attempt(&renewed, message, left()).await;
+                attempt = self.attempt(&renewed, message).await;
             }
-            self.note(&attempt);
+            self.note(&attempt, message);
             let class = class_of(&attempt);
             delivery.attempts.push(attempt);
             match class.map(FailureClass::next_step) {
@@ -191,15 +173,15 @@ fn log(attempt: &Attempt, message: &TextMessage) {
     let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let (reference, phone, country) = (&message.reference, message.to.masked(), message.to.country());
     // What may have been sent may have to be paid.
-    let price = || prices::estimate(country, *provider).map(tracing::field::display);
+    let price = || price::estimate(country, *provider).amount();
     match result {
         Ok(id) => tracing::info!(
             %provider, outcome = "accepted", message_id = %id, duration_ms, %reference, %phone, %country,
-            estimated_cost_usd = price(), "a provider took the message"
+            estimated_cost_usd = %price(), "a provider took the message"
         ),
         Err(failure) if failure.class == FailureClass::UnknownOutcome => tracing::warn!(
             %provider, outcome = failure.class.as_str(), code = failure.code(), duration_ms, %reference, %phone, %country,
-            estimated_cost_usd = price(), "a provider may have taken the message"
+            estimated_cost_usd = %price(), "a provider may have taken the message"
         ),
         Err(failure) => tracing::warn!(
             %provider, outcome = failure.class.as_str(), code = failure.code(), duration_ms, %reference, %phone, %country,

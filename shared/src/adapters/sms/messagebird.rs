@@ -51,17 +51,20 @@ impl MessageBird {
 
     async fn post_bird(&self, message: &TextMessage, timeout: Duration) -> Result<String, Failure> {
         let started = Instant::now();
-        let first = self.post_bird_once(message, timeout / 2).await;
+        let first = self.post_bird_once(message, timeout / 2).await.and_then(|answer| judge_bird(&answer));
         match first {
             Err(unknown) if unknown.class == FailureClass::UnknownOutcome => {
-                // Only an acceptance settles what became of the first request: a refusal may be about the second alone.
-                self.post_bird_once(message, timeout.saturating_sub(started.elapsed())).await.map_err(|_| unknown)
+                // Only an answer about the message settles what became of the first request: an error may be about the second alone.
+                match self.post_bird_once(message, timeout.saturating_sub(started.elapsed())).await {
+                    Ok(answer) if answer.status.is_success() => judge_bird(&answer),
+                    _ => Err(unknown),
+                }
             }
             settled => settled,
         }
     }
 
-    async fn post_bird_once(&self, message: &TextMessage, timeout: Duration) -> Result<String, Failure> {
+    async fn post_bird_once(&self, message: &TextMessage, timeout: Duration) -> Result<Answer, Failure> {
         let MessageBirdConfig { access_key, from, base_url, .. } = &self.config;
         let request = self
             .http
@@ -75,7 +78,7 @@ impl MessageBird {
                 "category": "authentication",
                 "metadata": {"reference": message.reference},
             }));
-        judge_bird(&exchange(request, timeout).await?)
+        exchange(request, timeout).await
     }
 }
 
@@ -92,9 +95,44 @@ impl SmsGateway for MessageBird {
     }
 }
 
+/// A message of the classic API, with what became of it for each recipient so far.
 #[derive(Deserialize)]
-struct Accepted {
+struct ClassicMessage {
     id: Option<String>,
+    #[serde(default)]
+    recipients: Option<Recipients>,
+}
+
+#[derive(Deserialize)]
+struct Recipients {
+    #[serde(default)]
+    items: Vec<Recipient>,
+}
+
+#[derive(Deserialize)]
+struct Recipient {
+    status: String,
+    #[serde(rename = "statusErrorCode", default)]
+    error_code: Option<u32>,
+}
+
+impl Recipient {
+    /// Why the message will not come, where that is certain already (developers.messagebird.com, SMS status reports).
+    fn refusal(&self) -> Option<Failure> {
+        if !matches!(&*self.status, "delivery_failed" | "expired") {
+            return None;
+        }
+        let class = match self.error_code {
+            Some(1) => FailureClass::InvalidNumber,
+            Some(9 | 11) => FailureClass::NotMobile,
+            Some(13 | 103) => FailureClass::OptedOut,
+            _ => FailureClass::Rejected,
+        };
+        Some(match self.error_code {
+            Some(code) => Failure::with_code(class, format_args!("{}:{code}", self.status)),
+            None => Failure::with_code(class, &self.status),
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -112,13 +150,19 @@ struct ClassicError {
 }
 
 fn judge_classic(answer: &Answer) -> Result<String, Failure> {
-    let error = answer.json::<Refused>().and_then(|refused| refused.errors.into_iter().next());
-    if let Some(error) = error {
+    let errors = answer.json::<Refused>().map(|refused| refused.errors).unwrap_or_default();
+    // What is wrong with the sender is wrong whatever else is.
+    let of_sender = errors.iter().find(|error| error.class(answer.status) == FailureClass::SenderMisconfigured);
+    if let Some(error) = of_sender.or_else(|| errors.first()) {
         let class = if answer.is_inconclusive() { FailureClass::UnknownOutcome } else { error.class(answer.status) };
         return Err(Failure::with_code(class, error.code));
     }
-    let accepted = answer.status.is_success().then(|| answer.json::<Accepted>()).flatten();
-    accepted.and_then(|accepted| message_id(accepted.id)).ok_or_else(|| answer.unexplained())
+    let message = answer.status.is_success().then(|| answer.json::<ClassicMessage>()).flatten();
+    let message = message.ok_or_else(|| answer.unexplained())?;
+    match message.recipients.iter().flat_map(|recipients| &recipients.items).find_map(Recipient::refusal) {
+        Some(refusal) => Err(refusal),
+        None => message_id(message.id).ok_or_else(|| answer.unexplained()),
+    }
 }
 
 impl ClassicError {
@@ -159,12 +203,59 @@ struct BirdError {
     code: String,
     #[serde(default)]
     name: Option<String>,
+    #[serde(default)]
+    param: Option<String>,
+    #[serde(default)]
+    details: Option<Vec<BirdDetail>>,
+}
+
+/// One field that is not as it should be.
+#[derive(Deserialize)]
+struct BirdDetail {
+    #[serde(default)]
+    param: String,
+}
+
+/// A message of Bird's, with what became of it so far.
+#[derive(Deserialize)]
+struct BirdMessage {
+    id: Option<String>,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    last_error: Option<BirdLastError>,
+}
+
+#[derive(Deserialize)]
+struct BirdLastError {
+    code: String,
+}
+
+impl BirdMessage {
+    /// Why the message will not come, where that is certain already.
+    fn refusal(&self) -> Option<Failure> {
+        let code = self.last_error.as_ref().map(|error| &*error.code);
+        let class = code.and_then(class_of_bird_code).unwrap_or(FailureClass::Rejected);
+        let class = match (&*self.status, code) {
+            // A carrier's word, which says that nobody knows.
+            ("undelivered", Some("unknown" | "unreachable")) => FailureClass::UnknownOutcome,
+            ("rejected" | "failed" | "canceled" | "expired" | "undelivered", _) => class,
+            _ => return None,
+        };
+        Some(match code {
+            Some(code) => Failure::with_code(class, format_args!("{}:{code}", self.status)),
+            None => Failure::with_code(class, &self.status),
+        })
+    }
 }
 
 fn judge_bird(answer: &Answer) -> Result<String, Failure> {
     if answer.status.is_success() {
-        let accepted = answer.json::<Accepted>().and_then(|accepted| message_id(accepted.id));
-        return accepted.ok_or_else(|| answer.unexplained());
+        let message = answer.json::<BirdMessage>().ok_or_else(|| answer.unexplained())?;
+        return match message.refusal() {
+            Some(refusal) => Err(refusal),
+            None => message_id(message.id).ok_or_else(|| answer.unexplained()),
+        };
     }
     let error = match answer.json::<BirdRefused>().ok_or_else(|| answer.unexplained())? {
         BirdRefused::Wrapped { error } | BirdRefused::Flat(error) => error,
@@ -174,27 +265,42 @@ fn judge_bird(answer: &Answer) -> Result<String, Failure> {
 }
 
 impl BirdError {
-    /// What Bird's errors mean: by name where one tells more than the status.
+    /// What Bird's errors mean: by name where one tells more than the status, then by the field that is wrong. Of several fields
+    /// the sender's counts.
     fn class(&self, status: StatusCode) -> FailureClass {
-        match self.name.as_deref().unwrap_or(&self.code) {
-            "SMSInvalidRecipient" | "invalid_destination" => FailureClass::InvalidNumber,
-            "landline_unreachable" => FailureClass::NotMobile,
-            "recipient_opted_out" | "blocked_by_recipient" => FailureClass::OptedOut,
-            "blocked_by_carrier" | "content_rejected" => FailureClass::ContentFiltered,
-            "blocked_by_fraud_protection" => FailureClass::FraudBlocked,
-            "SMSSenderNotConfigured" | "SMSNoEligibleSender" | "SenderCategoryNotPermitted" | "sender_unregistered" => {
-                FailureClass::SenderMisconfigured
+        if let Some(class) = class_of_bird_code(self.name.as_deref().unwrap_or(&self.code)) {
+            return class;
+        }
+        let params = || self.param.iter().chain(self.details.iter().flatten().map(|detail| &detail.param));
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FailureClass::AuthFailed,
+            StatusCode::PAYMENT_REQUIRED => FailureClass::InsufficientBalance,
+            StatusCode::TOO_MANY_REQUESTS => FailureClass::RateLimited,
+            // The key is in use, or was used: a message with it exists.
+            StatusCode::CONFLICT => FailureClass::UnknownOutcome,
+            StatusCode::UNPROCESSABLE_ENTITY if params().any(|param| param == "from") => FailureClass::SenderMisconfigured,
+            StatusCode::UNPROCESSABLE_ENTITY if params().any(|param| param == "to") => FailureClass::InvalidNumber,
+            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
+                FailureClass::InvalidRequest
             }
-            "insufficient_balance" => FailureClass::InsufficientBalance,
-            _ => match status {
-                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FailureClass::AuthFailed,
-                StatusCode::PAYMENT_REQUIRED => FailureClass::InsufficientBalance,
-                StatusCode::TOO_MANY_REQUESTS => FailureClass::RateLimited,
-                // The key is in use, or was used: a message with it exists.
-                StatusCode::CONFLICT => FailureClass::UnknownOutcome,
-                StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => FailureClass::InvalidRequest,
-                _ => FailureClass::Rejected,
-            },
+            _ => FailureClass::Rejected,
         }
     }
+}
+
+/// What Bird's names mean, of errors and of what became of a message. `unknown`, `unreachable` and new ones are in none of them.
+fn class_of_bird_code(code: &str) -> Option<FailureClass> {
+    Some(match code {
+        "SMSInvalidRecipient" | "invalid_destination" => FailureClass::InvalidNumber,
+        "landline_unreachable" => FailureClass::NotMobile,
+        "recipient_opted_out" | "blocked_by_recipient" => FailureClass::OptedOut,
+        "blocked_by_carrier" | "content_rejected" => FailureClass::ContentFiltered,
+        "blocked_by_fraud_protection" => FailureClass::FraudBlocked,
+        "SMSSenderNotConfigured" | "SMSNoEligibleSender" | "SenderCategoryNotPermitted" | "sender_unregistered" => {
+            FailureClass::SenderMisconfigured
+        }
+        "insufficient_balance" => FailureClass::InsufficientBalance,
+        "provider_unavailable" => FailureClass::RateLimited,
+        _ => return None,
+    })
 }

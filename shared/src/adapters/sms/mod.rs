@@ -13,9 +13,9 @@ use crate::{
 mod aws;
 pub mod aws_sms;
 pub mod failover;
+mod health;
 pub mod messagebird;
 pub mod plivo;
-pub mod prices;
 mod rest;
 pub mod sns;
 pub mod twilio;
@@ -47,7 +47,8 @@ pub trait CredentialSource: Send + Sync {
 pub struct Transports {
     /// For the REST providers. It follows no redirects: a redirected POST could be a second message.
     pub http: reqwest::Client,
-    /// For the AWS ones: region, credentials, endpoints and HTTP client.
+    /// For the AWS ones: region, credentials, endpoints and HTTP client, as [`Aws::sending`](crate::adapters::aws::Aws::sending)
+    /// has them.
     pub aws: aws_types::SdkConfig,
 }
 

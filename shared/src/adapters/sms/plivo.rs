@@ -109,10 +109,11 @@ fn class_of(error: &str) -> FailureClass {
     let has = |words: &[&str]| words.iter().any(|word| error.contains(word));
     if has(&["insufficient credit"]) {
         FailureClass::InsufficientBalance
-    } else if has(&["dst", "destination"]) {
-        FailureClass::InvalidNumber
+    // The sender comes first: a text about it may name the destination that it is not allowed for.
     } else if has(&["src", "source", "caller id", "powerpack"]) {
         FailureClass::SenderMisconfigured
+    } else if has(&["dst", "destination"]) {
+        FailureClass::InvalidNumber
     } else {
         FailureClass::InvalidRequest
     }

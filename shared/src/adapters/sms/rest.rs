@@ -1,13 +1,17 @@
 //! What the REST providers have in common: one request, one answer of bounded size, and what its absence means.
 
-use std::time::Duration;
+use std::{error::Error, io, iter::successors, time::Duration};
 
+use hyper_util::client::legacy::Error as ClientError;
 use reqwest::{RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 
-use crate::domain::{
-    FailureClass, TextMessage,
-    message::delivery::{Failure, is_identifier},
+use crate::{
+    adapters::http::{BodyError, read_body},
+    domain::{
+        FailureClass, TextMessage,
+        message::delivery::{Failure, is_identifier},
+    },
 };
 
 /// No answer of a provider comes near it. Whatever is longer is not from the provider.
@@ -56,28 +60,38 @@ pub(super) fn message_id(id: Option<String>) -> Option<String> {
 
 /// Sends the request and reads the whole answer, all within `timeout`.
 pub(super) async fn exchange(request: RequestBuilder, timeout: Duration) -> Result<Answer, Failure> {
-    let mut response = request.timeout(timeout).send().await.map_err(|error| transport_failure(&error))?;
+    let response = request.timeout(timeout).send().await.map_err(|error| transport_failure(&error))?;
     let status = response.status();
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => body.extend_from_slice(&chunk),
-            Ok(Some(_)) => return Err(Failure::with_code(FailureClass::UnknownOutcome, "answer_too_long")),
-            Ok(None) => return Ok(Answer { status, body }),
-            Err(error) => return Err(transport_failure(&error)),
-        }
+    match read_body(response, MAX_ANSWER_BYTES).await {
+        Ok(body) => Ok(Answer { status, body }),
+        Err(BodyError::TooLong) => Err(Failure::with_code(FailureClass::UnknownOutcome, "answer_too_long")),
+        Err(BodyError::Lost(error)) => Err(transport_failure(&error)),
     }
 }
 
 /// Tells the failures that come before the first byte of a request from those after it.
 fn transport_failure(error: &reqwest::Error) -> Failure {
-    if error.is_builder() {
-        Failure::with_code(FailureClass::InvalidRequest, "request_not_built")
-    } else if error.is_connect() {
+    if error.is_builder() { Failure::with_code(FailureClass::InvalidRequest, "request_not_built") } else { lost(error) }
+}
+
+/// What a request came to that has no answer, by the errors that this one was caused by: nothing was sent where no connection came
+/// about, be it for lack of time; otherwise nobody knows.
+pub(super) fn lost(error: &(dyn Error + 'static)) -> Failure {
+    if causes(error).any(|error| error.downcast_ref::<ClientError>().is_some_and(ClientError::is_connect)) {
         Failure::with_code(FailureClass::NotSent, "no_connection")
-    } else if error.is_timeout() {
+    } else if causes(error).any(is_timeout) {
         Failure::with_code(FailureClass::UnknownOutcome, "timeout")
     } else {
         Failure::with_code(FailureClass::UnknownOutcome, "connection_lost")
     }
+}
+
+/// The error itself and, one by one, what it was caused by.
+pub(super) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    successors(Some(error), |&error| error.source())
+}
+
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_timeout)
+        || error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }

@@ -26,9 +26,9 @@ pub struct Sns {
 }
 
 impl Sns {
-    /// A gateway for the account and region of `aws`.
+    /// A gateway for the account and region of `aws`, which must be [`Aws::sending`](crate::adapters::aws::Aws::sending).
     pub fn new(aws: &aws_types::SdkConfig, config: SnsConfig) -> Self {
-        let settings = Builder::from(&aws::sending_once(aws)).interceptor(aws::BoundedAnswer).build();
+        let settings = Builder::from(aws).interceptor(aws::BoundedAnswer).build();
         Self { client: Client::from_conf(settings), config }
     }
 
@@ -79,14 +79,27 @@ fn failure(error: &SdkError<PublishError>) -> Failure {
     }
 }
 
+/// What a refused parameter is about. The sender comes first: a text about it may name the recipient's number too. Outside the
+/// regions that send SMS, SNS says of every number that it is not valid.
+fn class_of_parameter(text: &str) -> FailureClass {
+    let text = text.to_ascii_lowercase().replace(' ', "");
+    let names = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if names(&["senderid", "originationnumber", "maxprice", "messageattribute"]) {
+        FailureClass::SenderMisconfigured
+    } else if names(&["phonenumber"]) {
+        FailureClass::InvalidNumber
+    } else {
+        FailureClass::InvalidRequest
+    }
+}
+
 fn class_of(code: &str, text: &str) -> FailureClass {
     match code {
-        "InvalidParameter" if text.contains("PhoneNumber") => FailureClass::InvalidNumber,
-        "InvalidParameter" | "ParameterValueInvalid" | "ValidationException" | "ValidationError" | "NotFound" => {
-            FailureClass::InvalidRequest
-        }
+        "InvalidParameter" | "ParameterValueInvalid" | "ValidationException" | "ValidationError" => class_of_parameter(text),
+        "NotFound" | "ResourceNotFound" | "UserError" => FailureClass::InvalidRequest,
         "OptedOut" => FailureClass::OptedOut,
         "InternalError" | "InternalFailure" | "ServiceUnavailable" => FailureClass::UnknownOutcome,
+        "KMSThrottling" => FailureClass::RateLimited,
         code if code.starts_with("KMS") => FailureClass::SenderMisconfigured,
         code if aws::is_auth_error(code) => FailureClass::AuthFailed,
         code if aws::is_throttling(code) => FailureClass::RateLimited,

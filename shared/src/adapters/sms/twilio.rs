@@ -88,12 +88,16 @@ fn judge(answer: &Answer) -> Result<String, Failure> {
     }
     if answer.status.is_success() {
         let accepted = answer.json::<Accepted>().ok_or_else(|| answer.unexplained())?;
-        return match (accepted.status.as_deref(), accepted.error_code) {
-            (Some("failed" | "undelivered"), Some(code)) => {
-                Err(Failure::with_code(class_of(code).unwrap_or(FailureClass::UnknownOutcome), code))
-            }
-            _ => message_id(accepted.sid).ok_or_else(|| answer.unexplained()),
+        let class = accepted.error_code.and_then(class_of).unwrap_or(FailureClass::Rejected);
+        let refused = match accepted.status.as_deref() {
+            // Twilio gave it up before it left.
+            Some("failed" | "canceled") if class == FailureClass::UnknownOutcome => FailureClass::Rejected,
+            // Or a carrier did, unless the code says that nobody knows.
+            Some("failed" | "canceled" | "undelivered") => class,
+            _ => return message_id(accepted.sid).ok_or_else(|| answer.unexplained()),
         };
+        let code = accepted.error_code.map_or_else(|| accepted.status.unwrap_or_default(), |code| code.to_string());
+        return Err(Failure::with_code(refused, code));
     }
     let refused = answer.json::<Refused>().ok_or_else(|| answer.unexplained())?;
     let class = class_of(refused.code).unwrap_or(match answer.status {
@@ -107,33 +111,64 @@ fn judge(answer: &Answer) -> Result<String, Failure> {
 /// What Twilio's error codes mean (twilio.com/docs/api/errors). Twilio adds codes and splits old ones: an unknown one is no fault.
 const fn class_of(code: u32) -> Option<FailureClass> {
     Some(match code {
-        21211 | 21217 | 21265 | 21266 | 21268 | 21401 | 21604 | 30005 => FailureClass::InvalidNumber,
+        21211 | 21217 | 21265 | 21266 | 21268 | 21401 | 21604 | 30005 | 30014 => FailureClass::InvalidNumber,
         21614 | 21635 | 30006 => FailureClass::NotMobile,
         21610 | 30004 => FailureClass::OptedOut,
-        21408 | 21612 => FailureClass::CountryNotPermitted,
+        21219 | 21608 | 572_002 | 572_005 => FailureClass::RecipientNotVerified,
+        21408 => FailureClass::CountryNotPermitted,
+        // No route between these two numbers: it says nothing about the country.
+        21612 => FailureClass::Rejected,
         10002
+        | 21210
         | 21212
+        | 21213
         | 21264
         | 21267
+        | 21407
+        | 21601
         | 21603
         | 21606
         | 21607
-        | 21608
         | 21616
+        | 21657
         | 21659..=21661
-        | 21701..=21705
-        | 21709
-        | 21711
+        | 21701..=21729
+        | 21910
         | 30018
         | 30024
-        | 30032..=30035 => FailureClass::SenderMisconfigured,
-        20003 | 20006 | 20008 | 20404 => FailureClass::AuthFailed,
-        10001 | 20005 | 30002 => FailureClass::InsufficientBalance,
+        | 30032..=30035
+        | 30124
+        | 30127 => FailureClass::SenderMisconfigured,
+        20003 | 20006 | 20008 | 20010 | 20101..=20107 | 20151..=20160 | 20403 | 20404 | 20423 | 30037 | 30112 => {
+            FailureClass::AuthFailed
+        }
+        10001 | 20005 | 30002 | 90010 => FailureClass::InsufficientBalance,
         14107 | 20429 | 21611 | 30001 | 30022 | 30023 | 30027 | 63038 => FailureClass::RateLimited,
-        20500 | 20503 | 21730 | 30003 | 30008 | 30017 | 30410 => FailureClass::UnknownOutcome,
-        30007 | 30019 => FailureClass::ContentFiltered,
+        20500 | 20503 | 21730 | 30003 | 30008 | 30017 | 30020 | 30021 | 30410 => FailureClass::UnknownOutcome,
+        21618 | 30007 | 30019 | 30038 => FailureClass::ContentFiltered,
         30450 | 30453 => FailureClass::FraudBlocked,
-        21602 | 21605 | 21609 | 21617 | 30010 => FailureClass::InvalidRequest,
+        20001
+        | 20004
+        | 20413
+        | 20422
+        | 20426
+        | 21602
+        | 21605
+        | 21609
+        | 21617
+        | 21620
+        | 21623
+        | 21624
+        | 21626
+        | 21627
+        | 21652..=21656
+        | 21658
+        | 30010
+        | 30012
+        | 30013
+        | 30015
+        | 30016
+        | 30028..=30031 => FailureClass::InvalidRequest,
         _ => return None,
     })
 }

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     config::sms::VonageConfig,
-    domain::{FailureClass, Provider, TextMessage, message::delivery::Failure, message::text::gsm7_septets},
+    domain::{
+        FailureClass, Provider, TextMessage,
+        message::{delivery::Failure, gsm7::gsm7_septets},
+    },
 };
 
 /// Milliseconds that Vonage may keep a message in its queue.
@@ -97,20 +100,36 @@ impl Part {
     fn class(&self) -> FailureClass {
         match &*self.status {
             "1" | "10" => FailureClass::RateLimited,
+            "2" | "3" if self.names_the_sender() => FailureClass::SenderMisconfigured,
             "3" if self.names_the_recipient() => FailureClass::InvalidNumber,
+            // 6 is also said of a prefix that Vonage does not know.
             "6" | "33" => FailureClass::InvalidNumber,
             "2" | "3" | "12" | "22" | "23" => FailureClass::InvalidRequest,
             "4" | "8" | "11" | "14" | "32" => FailureClass::AuthFailed,
             "5" => FailureClass::UnknownOutcome,
             "7" => FailureClass::OptedOut,
             "9" => FailureClass::InsufficientBalance,
-            "15" | "29" => FailureClass::SenderMisconfigured,
+            "15" => FailureClass::SenderMisconfigured,
+            "29" => FailureClass::RecipientNotVerified,
             status if !status.is_empty() && status.bytes().all(|byte| byte.is_ascii_digit()) => FailureClass::Rejected,
             _ => FailureClass::UnknownOutcome,
         }
     }
 
+    fn words(&self) -> Vec<&str> {
+        self.error_text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect()
+    }
+
+    fn names_the_sender(&self) -> bool {
+        self.words().contains(&"from")
+    }
+
+    /// Whether `to` is there as a parameter, and not as a word of English.
     fn names_the_recipient(&self) -> bool {
-        self.error_text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "to")
+        let words = self.words();
+        let follows = |[before, word]: [&str; 2]| matches!(before, "param" | "parameter") && word == "to";
+        let precedes =
+            |[word, after]: [&str; 2]| word == "to" && matches!(after, "param" | "parameter" | "address" | "number" | "is");
+        words == ["to"] || words.array_windows().any(|pair| follows(*pair) || precedes(*pair))
     }
 }

@@ -50,7 +50,7 @@ impl fmt::Display for Provider {
 /// How a provider failed to take a message: one classification for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureClass {
-    /// The number is malformed or nobody's.
+    /// The number is malformed or nobody's, as this provider has it. Some say so of a prefix that they do not know.
     InvalidNumber,
     /// A landline, or another line that gets no SMS.
     NotMobile,
@@ -62,13 +62,15 @@ pub enum FailureClass {
     FraudBlocked,
     /// The provider does not send to this country, or has no route there.
     CountryNotPermitted,
-    /// The sender's number or name is not set up for this.
+    /// The sender's number or name, or another setting of the account, is not set up for this country.
     SenderMisconfigured,
+    /// A trial account or a sandbox, which sends to numbers only that were verified there.
+    RecipientNotVerified,
     /// Wrong credentials, or the account is suspended.
     AuthFailed,
     /// No credit, or a spend limit is reached.
     InsufficientBalance,
-    /// The provider is throttling and did not process the request.
+    /// The provider is throttling or overloaded, and did not process the request.
     RateLimited,
     /// The provider did not understand the request: a fault of ours.
     InvalidRequest,
@@ -91,6 +93,20 @@ pub enum NextStep {
     AssumeSent,
 }
 
+/// How far a failure reaches: which other messages the provider would fail to take for the same reason. One user whose number or
+/// country is not served must not turn a provider off for everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// This message alone, or this moment.
+    Message,
+    /// Every message to the same country.
+    Country,
+    /// Every message: the account is at fault.
+    Account,
+    /// Perhaps every message: the provider may be down, or this one got lost. The next one will tell.
+    Service,
+}
+
 impl FailureClass {
     /// A short stable name, for logs, metrics and the audit trail.
     pub const fn as_str(self) -> &'static str {
@@ -102,6 +118,7 @@ impl FailureClass {
             Self::FraudBlocked => "fraud_blocked",
             Self::CountryNotPermitted => "country_not_permitted",
             Self::SenderMisconfigured => "sender_misconfigured",
+            Self::RecipientNotVerified => "recipient_not_verified",
             Self::AuthFailed => "auth_failed",
             Self::InsufficientBalance => "insufficient_balance",
             Self::RateLimited => "rate_limited",
@@ -115,27 +132,39 @@ impl FailureClass {
     /// What may be done after this failure (S12).
     pub const fn next_step(self) -> NextStep {
         match self {
-            Self::CountryNotPermitted
+            // A number that is refused here was accepted by libphonenumber: the provider may not know it yet, or not have it.
+            Self::InvalidNumber
+            | Self::CountryNotPermitted
             | Self::SenderMisconfigured
+            | Self::RecipientNotVerified
             | Self::AuthFailed
             | Self::InsufficientBalance
             | Self::RateLimited
             | Self::Rejected
             | Self::NotSent => NextStep::TryNext,
+            Self::NotMobile | Self::OptedOut | Self::ContentFiltered | Self::FraudBlocked | Self::InvalidRequest => {
+                NextStep::Stop
+            }
+            Self::UnknownOutcome => NextStep::AssumeSent,
+        }
+    }
+
+    /// Which other messages the provider would fail to take for the same reason.
+    pub const fn scope(self) -> Scope {
+        match self {
             Self::InvalidNumber
             | Self::NotMobile
             | Self::OptedOut
             | Self::ContentFiltered
             | Self::FraudBlocked
-            | Self::InvalidRequest => NextStep::Stop,
-            Self::UnknownOutcome => NextStep::AssumeSent,
+            | Self::RecipientNotVerified
+            | Self::RateLimited
+            | Self::InvalidRequest
+            | Self::Rejected => Scope::Message,
+            Self::CountryNotPermitted | Self::SenderMisconfigured => Scope::Country,
+            Self::AuthFailed | Self::InsufficientBalance => Scope::Account,
+            Self::NotSent | Self::UnknownOutcome => Scope::Service,
         }
-    }
-
-    /// Whether the provider refused for a reason of its own that will hold for the next messages too, so that another one should
-    /// be asked first for a while.
-    pub const fn is_providers_own(self) -> bool {
-        matches!(self, Self::SenderMisconfigured | Self::AuthFailed | Self::InsufficientBalance)
     }
 
     /// What a client may be told: a class it can act on, never the provider's own words.
@@ -147,6 +176,7 @@ impl FailureClass {
             Self::CountryNotPermitted => DeliveryReason::CountryNotPermitted,
             Self::ContentFiltered | Self::FraudBlocked | Self::InvalidRequest | Self::Rejected => DeliveryReason::Rejected,
             Self::SenderMisconfigured
+            | Self::RecipientNotVerified
             | Self::AuthFailed
             | Self::InsufficientBalance
             | Self::RateLimited
@@ -185,6 +215,15 @@ impl DeliveryReason {
             Self::Rejected => "rejected",
         }
     }
+
+    /// Whether the message was refused for the recipient's sake, rather than by an outage of ours: a number that providers do not
+    /// take, a subscriber who wants no messages. Refusals of this kind are what somebody who tries numbers out collects.
+    pub const fn is_recipients(self) -> bool {
+        match self {
+            Self::InvalidNumber | Self::NotMobile | Self::OptedOut | Self::CountryNotPermitted | Self::Rejected => true,
+            Self::ProviderUnavailable => false,
+        }
+    }
 }
 
 /// How one provider answered.
@@ -196,6 +235,19 @@ pub struct Attempt {
     pub result: Result<String, Failure>,
     /// How long it took to answer.
     pub duration: Duration,
+}
+
+impl fmt::Display for Attempt {
+    /// Who was asked and what the answer was, for the trail: `twilio auth_failed 20003`, `sns accepted 5f1c…`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.result {
+            Ok(message_id) => write!(f, "{} accepted {message_id}", self.provider),
+            Err(failure) => {
+                write!(f, "{} {}", self.provider, failure.class.as_str())?;
+                failure.code().map_or(Ok(()), |code| write!(f, " {code}"))
+            }
+        }
+    }
 }
 
 /// How one provider failed.
@@ -234,6 +286,18 @@ pub fn is_identifier(text: &str) -> bool {
 pub struct Delivery {
     /// One entry for each provider that was asked; none if there was none that could be.
     pub attempts: Vec<Attempt>,
+    /// Why nobody else was asked.
+    pub end: DeliveryEnd,
+}
+
+/// Why no other provider was asked for a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeliveryEnd {
+    /// The last attempt settled it, or there was nobody left to ask.
+    #[default]
+    Settled,
+    /// The next one might not have answered before the deadline, and then nobody would know what became of the message (S25).
+    OutOfTime,
 }
 
 /// What the attempts come to.
@@ -245,24 +309,100 @@ pub enum Verdict {
     Unknown(Provider),
     /// No provider took it, for certain.
     Refused(DeliveryReason),
+    /// Nobody was asked, for lack of time.
+    OutOfTime,
 }
 
 impl Delivery {
-    /// What the attempts come to. Where all refused, the reason is that of the last attempt that says something about the
-    /// number or message, or else that of the last one.
+    /// What the attempts come to. Where all refused, the number is called invalid only if every provider that was asked calls it
+    /// so. Otherwise the reason is that of the last attempt that says something else about the number or message, or else that
+    /// nobody could take it.
     pub fn verdict(&self) -> Verdict {
-        let mut reason = DeliveryReason::ProviderUnavailable;
-        for attempt in &self.attempts {
-            match &attempt.result {
+        if self.attempts.is_empty() && self.end == DeliveryEnd::OutOfTime {
+            return Verdict::OutOfTime;
+        }
+        let (mut says_invalid, mut says_other) = (false, None);
+        let mut attempts = self.attempts.iter().peekable();
+        while let Some(attempt) = attempts.next() {
+            let failure = match &attempt.result {
                 Ok(_) => return Verdict::Accepted(attempt.provider),
                 Err(failure) if failure.class == FailureClass::UnknownOutcome => return Verdict::Unknown(attempt.provider),
-                Err(failure) => {
-                    if failure.class.reason() != DeliveryReason::ProviderUnavailable {
-                        reason = failure.class.reason();
-                    }
-                }
+                Err(failure) => failure,
+            };
+            match failure.class.reason() {
+                // The same provider was asked again, with credentials that were changed in between: that answer counts.
+                _ if attempts.peek().is_some_and(|next| next.provider == attempt.provider) => {}
+                DeliveryReason::InvalidNumber => says_invalid = true,
+                DeliveryReason::ProviderUnavailable => says_other = says_other.or(Some(DeliveryReason::ProviderUnavailable)),
+                telling => says_other = Some(telling),
             }
         }
-        Verdict::Refused(reason)
+        Verdict::Refused(match says_other {
+            Some(other) => other,
+            None if says_invalid => DeliveryReason::InvalidNumber,
+            None => DeliveryReason::ProviderUnavailable,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use FailureClass::{AuthFailed, CountryNotPermitted, InvalidNumber, NotMobile, NotSent, RateLimited, UnknownOutcome};
+    use Provider::{Plivo, Sns, Twilio};
+
+    use super::*;
+
+    fn delivery(attempts: &[(Provider, Result<(), FailureClass>)]) -> Delivery {
+        let attempt = |(provider, result): &(Provider, Result<(), FailureClass>)| Attempt {
+            provider: *provider,
+            result: result.map(|()| "id".to_owned()).map_err(Failure::of),
+            duration: Duration::ZERO,
+        };
+        Delivery { attempts: attempts.iter().map(attempt).collect(), end: DeliveryEnd::Settled }
+    }
+
+    #[test]
+    fn a_number_is_called_invalid_only_if_all_that_were_asked_agree() {
+        for (attempts, reason) in [
+            (vec![(Twilio, InvalidNumber)], DeliveryReason::InvalidNumber),
+            (vec![(Twilio, InvalidNumber), (Sns, InvalidNumber)], DeliveryReason::InvalidNumber),
+            (vec![(Twilio, InvalidNumber), (Sns, RateLimited)], DeliveryReason::ProviderUnavailable),
+            (vec![(Twilio, NotSent), (Sns, InvalidNumber)], DeliveryReason::ProviderUnavailable),
+            (vec![(Twilio, InvalidNumber), (Sns, NotMobile)], DeliveryReason::NotMobile),
+            (vec![(Twilio, CountryNotPermitted), (Sns, InvalidNumber)], DeliveryReason::CountryNotPermitted),
+            (vec![(Twilio, CountryNotPermitted), (Sns, InvalidNumber), (Plivo, NotSent)], DeliveryReason::CountryNotPermitted),
+            // With the credentials that were changed in between, Twilio knows.
+            (vec![(Twilio, AuthFailed), (Twilio, InvalidNumber), (Sns, InvalidNumber)], DeliveryReason::InvalidNumber),
+            (vec![(Twilio, AuthFailed), (Sns, InvalidNumber)], DeliveryReason::ProviderUnavailable),
+            (vec![], DeliveryReason::ProviderUnavailable),
+        ] {
+            let refused: Vec<_> = attempts.iter().map(|(provider, class)| (*provider, Err(*class))).collect();
+            assert_eq!(delivery(&refused).verdict(), Verdict::Refused(reason), "{attempts:?}");
+        }
+    }
+
+    #[test]
+    fn one_that_took_the_message_or_may_have_is_the_verdict_whatever_came_before_s12() {
+        let refused = (Twilio, Err(InvalidNumber));
+        assert_eq!(delivery(&[refused, (Sns, Ok(()))]).verdict(), Verdict::Accepted(Sns));
+        assert_eq!(delivery(&[refused, (Sns, Err(UnknownOutcome))]).verdict(), Verdict::Unknown(Sns));
+    }
+
+    #[test]
+    fn lack_of_time_is_the_verdict_only_if_nobody_was_asked() {
+        let out_of_time = |delivery: Delivery| Delivery { end: DeliveryEnd::OutOfTime, ..delivery }.verdict();
+        assert_eq!(out_of_time(delivery(&[])), Verdict::OutOfTime);
+        let refused = Verdict::Refused(DeliveryReason::InvalidNumber);
+        assert_eq!(out_of_time(delivery(&[(Twilio, Err(InvalidNumber))])), refused);
+    }
+
+    #[test]
+    fn only_an_outage_of_ours_is_not_for_the_recipients_sake() {
+        use DeliveryReason as Reason;
+        for reason in [Reason::InvalidNumber, Reason::NotMobile, Reason::OptedOut, Reason::CountryNotPermitted, Reason::Rejected]
+        {
+            assert!(reason.is_recipients(), "{}", reason.as_str());
+        }
+        assert!(!Reason::ProviderUnavailable.is_recipients());
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::{Country, Provider};
+use super::delivery::Provider;
+use crate::domain::phone_number::Country;
 
 /// The providers that may be asked, and what this process knows of their health.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

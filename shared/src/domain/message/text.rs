@@ -2,10 +2,15 @@
 
 use std::{fmt, time::Duration};
 
-use crate::domain::{Code, PhoneNumber, Purpose, timestamp::secs_ceil};
-
-/// Septets in one segment (3GPP TS 23.038).
-pub const SEGMENT_SEPTETS: usize = 160;
+use super::{
+    gsm7::{SEGMENT_SEPTETS, gsm7_septets},
+    notification::NotificationKind,
+};
+use crate::domain::{
+    phone_number::PhoneNumber,
+    sms::{challenge::Purpose, code::Code},
+    timestamp::secs_ceil,
+};
 
 /// A message that is ready to be handed to a provider.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,15 +31,6 @@ impl fmt::Debug for TextMessage {
     }
 }
 
-/// A change that the old number is told about (S18).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotificationKind {
-    /// Another number is active now.
-    Replaced,
-    /// Two-factor authentication is off now.
-    TurnedOff,
-}
-
 /// The wording of every message, with the names that the operator configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageTemplate {
@@ -45,14 +41,14 @@ pub struct MessageTemplate {
 /// Why a name cannot be used in messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// `APP_NAME` is empty or has a line break or a character outside the GSM-7 alphabet, which would double the price.
-    #[error("APP_NAME must be one line of characters of the GSM-7 alphabet (3GPP TS 23.038)")]
+    /// The application's name is empty or has a line break or a character outside the GSM-7 alphabet, which would double the price.
+    #[error("must be one line of characters of the GSM-7 alphabet (3GPP TS 23.038)")]
     AppName,
-    /// `WEBOTP_DOMAIN` is not a domain.
-    #[error("WEBOTP_DOMAIN must be a domain, such as example.com")]
+    /// The domain of the `WebOTP` line is not a domain.
+    #[error("must be a domain, such as example.com")]
     WebOtpDomain,
     /// A message would not fit into one segment.
-    #[error("APP_NAME and WEBOTP_DOMAIN are too long: a message would not fit into one segment of 160 characters")]
+    #[error("is too long: with it a message would not fit into one segment of 160 characters")]
     TooLong,
 }
 
@@ -71,10 +67,8 @@ impl MessageTemplate {
         }
         let template = Self { app_name: app_name.to_owned(), webotp_domain: webotp_domain.map(str::to_owned) };
         let longest_life = Duration::from_secs(24 * 3600 - 1);
-        let bodies = [Purpose::Enroll, Purpose::Replace, Purpose::SignIn]
-            .map(|purpose| template.code_body("000000", purpose, longest_life))
-            .into_iter()
-            .chain([NotificationKind::Replaced, NotificationKind::TurnedOff].map(|kind| template.notification_body(kind)));
+        let bodies = (Purpose::ALL.into_iter().map(|purpose| template.code_body("000000", purpose, longest_life)))
+            .chain(NotificationKind::ALL.into_iter().map(|kind| template.notification_body(kind)));
         for body in bodies {
             if gsm7_septets(&body).is_none_or(|septets| septets > SEGMENT_SEPTETS) {
                 return Err(TemplateError::TooLong);
@@ -89,20 +83,36 @@ impl MessageTemplate {
         let purpose = match purpose {
             Purpose::Enroll => "to turn on two-factor authentication",
             Purpose::Replace => "to change your phone number",
-            Purpose::SignIn => "to sign in or confirm a change",
+            Purpose::SignIn => "to sign in",
+            Purpose::Confirm => "to confirm a request",
+            Purpose::Change => "to change your security settings",
         };
         let life = in_words(valid_for);
         let last_line = self.webotp_domain.as_ref().map(|domain| format!("\n@{domain} #{code}")).unwrap_or_default();
         format!("{code} is your {} code {purpose}. It expires in {life}. Never share it.{last_line}", self.app_name)
     }
 
-    /// The text that tells the old number of a change.
+    /// The text that tells a number of what happened to its account, and what to do if that was not its owner.
     pub fn notification_body(&self, kind: NotificationKind) -> String {
-        let change = match kind {
-            NotificationKind::Replaced => "Your two-factor phone number was changed.",
-            NotificationKind::TurnedOff => "Two-factor authentication was turned off.",
+        let told = match kind {
+            NotificationKind::Replaced => {
+                "your two-factor phone number was changed. If this was not you, contact support at once."
+            }
+            NotificationKind::TurnedOff => {
+                "two-factor authentication was turned off. If this was not you, contact support at once."
+            }
+            NotificationKind::BackupCodesReplaced => {
+                "your backup codes were replaced. If this was not you, contact support at once."
+            }
+            NotificationKind::BackupCodeUsed => "a backup code was used. If this was not you, change your password at once.",
+            NotificationKind::FailedAttempts => {
+                "many wrong codes were entered. If this was not you, change your password at once."
+            }
+            NotificationKind::NumberDisabled => {
+                "too many wrong codes: set up your number again with a backup code. Not you? Change your password."
+            }
         };
-        format!("{}: {change} If this was not you, contact support at once.", self.app_name)
+        format!("{}: {told}", self.app_name)
     }
 
     /// The text of an operator's test: no code, and nothing to be done about it.
@@ -143,20 +153,6 @@ fn is_domain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(label)
 }
 
-/// How many septets `text` takes in the GSM-7 default alphabet with its extension table, which takes two a character; `None` if
-/// a character is in neither (3GPP TS 23.038, 6.2.1).
-pub fn gsm7_septets(text: &str) -> Option<usize> {
-    const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
-    const EXTENSION: &str = "\u{c}^{}\\[~]|€";
-    text.chars()
-        .map(|character| match character {
-            c if BASIC.contains(c) => Some(1),
-            c if EXTENSION.contains(c) => Some(2),
-            _ => None,
-        })
-        .sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,7 +172,7 @@ mod tests {
         assert!(
             template
                 .code_body("012345", Purpose::SignIn, Duration::from_secs(90))
-                .contains("to sign in or confirm a change. It expires in 90 seconds.")
+                .contains("to sign in. It expires in 90 seconds.")
         );
     }
 
@@ -185,7 +181,7 @@ mod tests {
         let template = MessageTemplate::new("CODITECT", None).unwrap();
         let longest_notice = template.notification_body(NotificationKind::TurnedOff);
         assert!(template.test_body().len() <= longest_notice.len());
-        assert_eq!(gsm7_septets(&template.test_body()), Some(template.test_body().len()));
+        assert_eq!(gsm7_septets(&template.test_body()), Some(template.test_body().len()), "nothing of the extension table");
     }
 
     #[test]
@@ -220,11 +216,5 @@ mod tests {
             assert_eq!(MessageTemplate::new(name, domain), Err(error), "{reason}");
         }
         assert!(MessageTemplate::new("Müller & Söhne", None).is_ok(), "umlauts are GSM-7");
-    }
-
-    #[test]
-    fn septets_count_the_extension_table_twice() {
-        assert_eq!(gsm7_septets("a€"), Some(3));
-        assert_eq!(gsm7_septets("ç"), None, "only the capital is in the alphabet");
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use rand::{CryptoRng, RngExt};
 
-use crate::domain::{BackupCode, ChallengeId, Digest, Pepper, PhoneNumber, Purpose, UserId};
+use crate::domain::backup_code::{BackupCode, is_separator};
 
 /// Six decimal digits, leading zeros included (S1). Printed nowhere but into a text message.
 #[derive(Clone, PartialEq, Eq)]
@@ -14,51 +14,27 @@ impl Code {
     /// Digits in a code (NIST SP 800-63B-4, 3.1.3.2).
     pub const DIGITS: usize = 6;
 
-    /// A fresh code, uniform over all of them: `random_range` draws again rather than favor some values.
+    /// A fresh code, uniform over all of them (S1). `random_range` has no bias only with `rand`'s feature `unbiased`, which draws
+    /// again where a value would be favored; without it, it stops after a fixed number of steps. `Cargo.toml` must keep it on.
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         Self(format!("{:06}", rng.random_range(0..1_000_000_u32)))
     }
 
-    fn parse(digits: &str) -> Option<Self> {
+    /// Reads a code as people paste it: white space of any kind, hyphens, a leading `#` and a full stop at the end are ignored,
+    /// and full-width digits count; `None` if what remains is not six digits.
+    fn parse(typed: &str) -> Option<Self> {
+        let typed = typed.trim();
+        let typed = typed.strip_prefix('#').unwrap_or(typed);
+        let typed = typed.strip_suffix('.').unwrap_or(typed);
+        let digits: String = typed.chars().filter(|c| !is_separator(*c)).map(narrow_digit).collect();
         let shaped = digits.len() == Self::DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
-        shaped.then(|| Self(digits.to_owned()))
-    }
-
-    /// The digest that is stored in place of the code.
-    pub(in crate::domain) fn digest(&self, pepper: &Pepper, binding: &Binding<'_>) -> Digest {
-        pepper.digest(&self.parts(binding))
-    }
-
-    /// Whether `stored` is what was kept of this code, sent for this.
-    pub(in crate::domain) fn matches(&self, stored: &Digest, pepper: &Pepper, binding: &Binding<'_>) -> bool {
-        pepper.recognizes(stored, &self.parts(binding))
-    }
-
-    fn parts<'a>(&'a self, binding: &'a Binding<'_>) -> [&'a [u8]; 6] {
-        let Binding { user, phone, purpose, id } = binding;
-        [
-            b"sms-code",
-            user.as_str().as_bytes(),
-            phone.as_e164().as_bytes(),
-            purpose.as_str().as_bytes(),
-            id.as_bytes(),
-            self.0.as_bytes(),
-        ]
+        shaped.then_some(Self(digits))
     }
 
     /// The digits themselves, for the text message (and, in development, for the warning that stands in for it).
     pub fn expose(&self) -> &str {
         &self.0
     }
-}
-
-/// What a code is good for, and nothing else: its digest binds it to all of this (S4).
-#[derive(Clone, Copy)]
-pub(in crate::domain) struct Binding<'a> {
-    pub(in crate::domain) user: &'a UserId,
-    pub(in crate::domain) phone: &'a PhoneNumber,
-    pub(in crate::domain) purpose: Purpose,
-    pub(in crate::domain) id: ChallengeId,
 }
 
 impl fmt::Debug for Code {
@@ -68,7 +44,7 @@ impl fmt::Debug for Code {
 }
 
 /// What a caller hands in to prove that the factor is theirs. It has the right shape; whether it is right is for
-/// [`decide`](super::decide()) to judge.
+/// [`decide`](crate::domain::decide()) to judge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// Six digits.
@@ -83,13 +59,21 @@ pub enum Proof {
 pub struct MalformedCode;
 
 impl Proof {
-    /// Reads what a person typed. Spaces and hyphens are ignored, nothing else is.
+    /// Reads what a person typed or pasted.
     ///
     /// # Errors
-    /// When what remains is neither a code nor a backup code; the error does not repeat it.
+    /// When it is neither a code nor a backup code; the error does not repeat it.
     pub fn parse(typed: &str) -> Result<Self, MalformedCode> {
-        let bare: String = typed.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
-        Code::parse(&bare).map(Self::Sms).or_else(|| BackupCode::parse(&bare).map(Self::Backup)).ok_or(MalformedCode)
+        let code = Code::parse(typed).map(Self::Sms);
+        code.or_else(|| BackupCode::parse(typed).map(Self::Backup)).ok_or(MalformedCode)
+    }
+}
+
+/// A full-width digit (U+FF10 to U+FF19), which East Asian keyboards write, as the ASCII digit that it stands for.
+fn narrow_digit(character: char) -> char {
+    match character {
+        '\u{ff10}'..='\u{ff19}' => char::from_digit(u32::from(character) - 0xff10, 10).unwrap_or(character),
+        other => other,
     }
 }
 
@@ -123,22 +107,36 @@ mod tests {
     }
 
     #[test]
-    fn spaces_and_hyphens_are_ignored_and_nothing_else() {
-        for good in ["123456", "123 456", "123-456", " 1-2-3 4 5 6 "] {
-            assert_eq!(Proof::parse(good), Ok(Proof::Sms(Code("123456".into()))), "{good:?}");
+    fn a_code_is_read_as_people_paste_it_and_nothing_else_is_ignored() {
+        for (good, reason) in [
+            ("123456", "as it was sent"),
+            ("123 456", "in two groups"),
+            ("123-456", "with a hyphen"),
+            (" 1-2-3 4 5 6 ", "with many"),
+            ("123456\n", "a line break at the end"),
+            ("123\t456", "a tab"),
+            ("123\u{a0}456", "a no-break space"),
+            ("123\u{2011}456", "a no-break hyphen"),
+            ("#123456", "as the last line of a message has it"),
+            ("123456.", "a full stop at the end"),
+            (" # 123456. ", "all of it"),
+            ("１２３４５６", "full-width digits"),
+        ] {
+            assert_eq!(Proof::parse(good), Ok(Proof::Sms(Code("123456".into()))), "{reason}");
         }
         for (bad, reason) in [
             ("", "empty"),
             ("12345", "five digits"),
             ("1234567", "seven digits"),
             ("12345a", "a letter"),
-            ("123\t456", "a tab"),
-            ("123456\n", "a newline"),
-            ("123.456", "a full stop"),
-            ("１２３４５６", "full-width digits"),
+            ("123.456", "a full stop within"),
+            (".123456", "a full stop before"),
+            ("123456#", "a number sign behind"),
+            ("##123456", "two number signs"),
+            ("123456..", "two full stops"),
+            ("123_456", "an underscore"),
             ("١٢٣٤٥٦", "Arabic-Indic digits"),
             ("+12345", "a sign"),
-            ("123\u{a0}456", "a no-break space"),
         ] {
             assert_eq!(Proof::parse(bad), Err(MalformedCode), "{reason}");
         }
@@ -147,30 +145,6 @@ mod tests {
     #[test]
     fn a_code_is_never_printed_s6() {
         assert_eq!(format!("{:?}", Proof::parse("123456").unwrap()), "Sms(Code([redacted]))");
-    }
-
-    #[test]
-    fn a_digest_binds_user_phone_purpose_and_challenge_s4() {
-        let pepper = Pepper::new(&[1; 32]).unwrap();
-        let code = Code("123456".into());
-        let (alice, bob) = (UserId::parse("alice").unwrap(), UserId::parse("bob").unwrap());
-        let (home, work) = (
-            crate::domain::phone_number::tests::number("+14155551234"),
-            crate::domain::phone_number::tests::number("+14155551235"),
-        );
-        let (first, second) = (ChallengeId::from_bytes([1; 16]), ChallengeId::from_bytes([2; 16]));
-        let binding = Binding { user: &alice, phone: &home, purpose: Purpose::SignIn, id: first };
-        let digest = code.digest(&pepper, &binding);
-        assert!(code.matches(&digest, &pepper, &binding));
-        for (reason, other) in [
-            ("user", Binding { user: &bob, ..binding }),
-            ("phone", Binding { phone: &work, ..binding }),
-            ("purpose", Binding { purpose: Purpose::Enroll, ..binding }),
-            ("challenge", Binding { id: second, ..binding }),
-        ] {
-            assert!(!code.matches(&digest, &pepper, &other), "{reason}");
-        }
-        assert!(!Code("123457".into()).matches(&digest, &pepper, &binding), "code");
     }
 
     fn rng() -> ChaCha12Rng {

@@ -3,5 +3,6 @@
 
 pub mod challenge;
 pub mod code;
+pub mod factor;
 pub mod lockout;
 pub mod send_window;

@@ -1,6 +1,6 @@
 //! What a send leaves in the log: one line an attempt, and nothing of the text, the number or the credentials (S6).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tracing::Level;
 use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt as _};
@@ -10,15 +10,14 @@ use two_factor::{
         system::SystemClock,
     },
     config::SmsConfig,
+    domain::Provider,
     observability::log,
-    ports::SmsSender,
+    ports::{Deadline, SmsSender},
 };
 use two_factor_tests::captured_log::CapturedLog;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
-use super::{
-    PATIENCE, Settings, TEXT, aws_sms, bird, config, json, message, messagebird, plivo, sns, transports, twilio, vonage,
-};
+use super::{Settings, TEXT, aws_sms, bird, config, json, message, messagebird, plivo, sns, transports, twilio, vonage};
 
 struct NoReload;
 
@@ -39,14 +38,14 @@ async fn logged(settings: Settings, answer: ResponseTemplate, level: Level) -> S
         transports(&server.uri()),
         Arc::new(NoReload),
         SystemClock,
-        FailoverSettings::new(PATIENCE, false),
+        FailoverSettings::new(false),
     );
     let log = CapturedLog::default();
     let writer = log.clone();
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || writer.clone());
     let subscriber = tracing_subscriber::registry().with(LevelFilter::from_level(level)).with(log::ceiling()).with(lines);
     let guard = tracing::subscriber::set_default(subscriber);
-    sender.send(&message()).await;
+    sender.send(&message(), &Provider::ALL, Deadline::after(Duration::from_secs(10))).await;
     drop(guard);
     log.text()
 }

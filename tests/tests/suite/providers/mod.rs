@@ -14,6 +14,7 @@ use two_factor::{
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
 mod aws_sms;
+mod errors;
 mod failover;
 mod faults;
 mod logs;
@@ -23,6 +24,7 @@ mod plivo;
 mod sns;
 mod twilio;
 mod vonage;
+mod wire;
 
 /// Long enough for any answer on this machine, short enough that a hanging test is noticed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -56,7 +58,7 @@ pub(crate) fn transports(aws_url: &str) -> Transports {
         ("AWS_ENDPOINT_URL_SNS", aws_url),
         ("AWS_ENDPOINT_URL_PINPOINT_SMS_VOICE_V2", aws_url),
     ]);
-    Transports { http: public_client(&vars).unwrap(), aws: Aws::from_environment(&vars).unwrap().config().clone() }
+    Transports { http: public_client(&vars).unwrap(), aws: Aws::from_environment(&vars).unwrap().sending().clone() }
 }
 
 /// The settings of one provider whose API is at a URL.

@@ -1,10 +1,7 @@
-//! Plivo: the request, and what its answers mean.
+//! Plivo: the request, and answers that speak of an error and of a message.
 
 use serde_json::{Value, json as value};
-use two_factor::domain::FailureClass::{
-    self, AuthFailed, CountryNotPermitted, InsufficientBalance, InvalidNumber, InvalidRequest, RateLimited, SenderMisconfigured,
-    UnknownOutcome,
-};
+use two_factor::domain::FailureClass::{InvalidNumber, UnknownOutcome};
 
 use super::{TEXT, exchange, headers, json, plivo, refusal};
 
@@ -39,32 +36,6 @@ async fn a_powerpack_takes_the_place_of_the_number() {
     let (_, requests) = exchange(settings, json(202, ACCEPTED)).await;
     let body: Value = requests[0].body_json().unwrap();
     assert_eq!((&body["powerpack_uuid"], body.get("src")), (&value!("5ec4c8c9"), None));
-}
-
-#[tokio::test]
-async fn each_refusal_has_its_class() {
-    let cases: &[(u16, &str, FailureClass)] = &[
-        (400, r#""dst is invalid""#, InvalidNumber),
-        (400, r#""Invalid destination number""#, InvalidNumber),
-        (400, r#"{"dst":["This field is required"]}"#, InvalidNumber),
-        (400, r#""src parameter not present""#, SenderMisconfigured),
-        (400, r#""This caller ID is not allowed for outbound message""#, SenderMisconfigured),
-        (400, r#""Insufficient Credit""#, InsufficientBalance),
-        (400, r#""text parameter not present""#, InvalidRequest),
-        (401, r#""authentication failed""#, AuthFailed),
-        (402, r#""payment required""#, InsufficientBalance),
-        (403, r#""geo permission denied""#, CountryNotPermitted),
-        (404, r#""not found""#, InvalidRequest),
-        (405, r#""method not allowed""#, InvalidRequest),
-        (429, r#""rate limit exceeded""#, RateLimited),
-        (500, r#""server error""#, UnknownOutcome),
-        (503, r#""Insufficient Credit""#, UnknownOutcome),
-        (408, r#""dst is invalid""#, UnknownOutcome),
-    ];
-    for (status, error, class) in cases {
-        let body = format!(r#"{{"api_id":"db342550","error":{error}}}"#);
-        assert_eq!(refusal(plivo, json(*status, &body)).await, (*class, format!("http_{status}")), "{status}: {error}");
-    }
 }
 
 #[tokio::test]

@@ -1,0 +1,123 @@
+//! One exchange: a request, what a function does to answer it, and the trace that it leaves.
+
+use std::net::IpAddr;
+
+use super::{App, Sender};
+use crate::{
+    adapters::dynamodb::DynamoStore,
+    api::{
+        auth::Authenticated,
+        problem::Problem,
+        request::Request,
+        response::{self, Response},
+    },
+    domain::{PhoneNumber, Timestamp, UserId},
+    observability::{log, metrics::RequestMetrics},
+    ports::{Deadline, Origin},
+    use_cases::{Caller, Failure, Granted, RequestStats, Session},
+};
+
+impl App {
+    /// Begins to answer `request` for the function of this name.
+    pub fn exchange<'a>(&'a self, function: &'static str, request: &'a Request) -> Exchange<'a> {
+        let started = self.service.now();
+        let deadline = request.context.deadline.unwrap_or_else(|| Deadline::after(self.request_time));
+        Exchange {
+            app: self,
+            function,
+            request,
+            deadline,
+            started,
+            user: None,
+            address: request.context.address,
+            stats: RequestStats::default(),
+        }
+    }
+}
+
+/// One request and the answer to it.
+pub struct Exchange<'a> {
+    /// The request.
+    pub request: &'a Request,
+    app: &'a App,
+    function: &'static str,
+    deadline: Deadline,
+    started: Timestamp,
+    user: Option<UserId>,
+    /// The address that counts (S13): the token's, where it names one, or else the host's.
+    address: Option<IpAddr>,
+    /// What the request does, for its log line and its metrics.
+    stats: RequestStats,
+}
+
+impl Exchange<'_> {
+    /// Who is calling, as the request's token says, and from where.
+    ///
+    /// # Errors
+    /// When the request has no credentials, or bad ones, or the keys that would tell cannot be reached.
+    pub async fn authenticate(&mut self) -> Result<Caller, Problem> {
+        let Authenticated { user, address } = self.app.authenticator.authenticate(self.request).await.map_err(|error| {
+            tracing::info!(request_id = self.request.id(), %error, "the caller is not known");
+            Problem::from_auth(error, self.app.environment)
+        })?;
+        self.user = Some(user.clone());
+        self.address = address.or(self.address);
+        Ok(Caller { user, origin: Origin { address: self.address, ..self.request.origin() } })
+    }
+
+    /// The phone number that this text stands for.
+    ///
+    /// # Errors
+    /// When it is not a phone number, or not one that may be enrolled.
+    pub fn phone_number(&self, text: &str) -> Result<PhoneNumber, Problem> {
+        Ok(self.app.service.phone_number(text)?)
+    }
+
+    /// When the request must have been answered.
+    pub const fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// What `caller` can do, until the request must have been answered.
+    pub fn session<'s>(&'s mut self, caller: &'s Caller) -> Session<'s, DynamoStore, Sender> {
+        let deadline = self.deadline();
+        self.app.service.session(caller, deadline, &mut self.stats)
+    }
+
+    /// The answer to a command.
+    ///
+    /// # Errors
+    /// When it was not granted.
+    pub fn answer(&self, result: Result<Granted, Failure>) -> Result<Response, Problem> {
+        result.map(|granted| response::granted(&granted, self.request.id())).map_err(|failure| self.problem(failure))
+    }
+
+    /// The problem that a failure is to the client.
+    pub fn problem(&self, failure: Failure) -> Problem {
+        Problem::from_failure(failure, self.app.service.policy())
+    }
+
+    /// Ends the exchange: logs it, once, and hands out the answer.
+    pub fn end(self, result: Result<Response, Problem>) -> Response {
+        let outcome = result.as_ref().err().map_or("success", Problem::code);
+        let response = result.unwrap_or_else(|problem| problem.into_response(self.request.id()));
+        let at = self.app.service.now();
+        let total = at.since(self.started);
+        if let Some(metrics) = &self.app.metrics {
+            metrics.emit(&RequestMetrics { function: self.function, total, stats: &self.stats, at });
+        }
+        log::log_request(&log::RequestSummary {
+            request_id: self.request.id(),
+            user: self.user.as_ref(),
+            address: self.address,
+            function: self.function,
+            method: &self.request.method,
+            outcome,
+            status: response.status(),
+            total,
+            store: self.stats.store_time,
+            sms: self.stats.sms_time,
+        });
+        response
+    }
+}

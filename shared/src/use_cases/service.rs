@@ -1,0 +1,107 @@
+//! The service as its host makes it, and what a request comes with and ends in.
+
+use std::sync::Arc;
+
+use crate::{
+    domain::{
+        AllowedCountries, Answer, Code, MessageTemplate, Pepper, PhoneNumber, PhoneNumberError, Policy, Refusal, Timestamp,
+        UserId, message::delivery::DeliveryReason,
+    },
+    ports::{Clock, Origin, Random, SmsSender, Store, StoreUnavailable},
+};
+
+/// The service itself: the core with everything that it needs from outside.
+pub struct Service<S, M> {
+    pub(super) store: S,
+    pub(super) sms: M,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) rules: Rules,
+}
+
+/// What the core goes by.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The key of the digests.
+    pub pepper: Pepper,
+    /// The limits.
+    pub policy: Policy,
+    /// Where codes may be sent.
+    pub allowed_countries: AllowedCountries,
+    /// The wording of the messages.
+    pub template: MessageTemplate,
+}
+
+/// Who asks, and from where.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The user that a verified token names (S20).
+    pub user: UserId,
+    /// Where the request came from.
+    pub origin: Origin,
+}
+
+/// A request that was granted.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    /// What the caller gets to see.
+    pub answer: Answer,
+    /// The code that was not sent because there is no provider to send it: in development only (S22).
+    pub development_code: Option<Code>,
+}
+
+impl From<Answer> for Granted {
+    fn from(answer: Answer) -> Self {
+        Self { answer, development_code: None }
+    }
+}
+
+/// Why a request was not granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The rules forbid it.
+    Refused(Refusal),
+    /// Every provider refused the message, or failed before it left.
+    DeliveryFailed(DeliveryReason),
+    /// There is no provider to send with.
+    SmsNotConfigured,
+    /// Storage cannot be reached, too many others change the same account, or there was no time left.
+    Unavailable,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<StoreUnavailable> for Failure {
+    fn from(_: StoreUnavailable) -> Self {
+        Self::Unavailable
+    }
+}
+
+impl<S: Store, M: SmsSender> Service<S, M> {
+    /// The service on these parts.
+    pub fn new(store: S, sms: M, clock: Arc<dyn Clock>, random: Arc<dyn Random>, rules: Rules) -> Self {
+        Self { store, sms, clock, random, rules }
+    }
+
+    /// The limits.
+    pub fn policy(&self) -> &Policy {
+        &self.rules.policy
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The phone number that this text stands for, if it may be enrolled.
+    ///
+    /// # Errors
+    /// When it is none, or may not.
+    pub fn phone_number(&self, text: &str) -> Result<PhoneNumber, PhoneNumberError> {
+        PhoneNumber::parse(text, &self.rules.allowed_countries)
+    }
+}
