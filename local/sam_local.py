@@ -47,7 +47,9 @@ def run_beside_a_database(arguments):
     """Starts the database, and under it this file again, which finds the database's address in its environment."""
     os.environ.setdefault("DATABASE_BIND", reachable_address())
     os.environ.setdefault("DATA_DIR", "data/sam-local")
-    command = ["cargo", "run", "--quiet", "--package", "two-factor-local", "--", "database", "--"]
+    # A database that the shell or .env names may listen where no container reaches it: set to nothing, which hides both.
+    os.environ.update(AWS_ENDPOINT_URL="", AWS_ENDPOINT_URL_DYNAMODB="")
+    command = ["cargo", "run", "--quiet", "--package", "two-factor-local", "--", "--development", "database", "--"]
     os.execvp(command[0], [*command, sys.executable, __file__, "--beside", *arguments])
 
 
@@ -61,6 +63,8 @@ def run_sam(arch, arguments):
     variables = json.loads((ROOT / "events/env.json").read_text())
     port = urlsplit(os.environ["AWS_ENDPOINT_URL_DYNAMODB"]).port
     variables["Parameters"]["AWS_ENDPOINT_URL_DYNAMODB"] = f"http://{HOST}:{port}"
+    # The file would win over the shell and .env, which have named the table that the database made.
+    variables["Parameters"].update({name: os.environ[name] for name in ["APP_ENV", "TABLE_NAME"]})
     # Handed over in a pipe, so that there is no file left to remove, however this ends.
     reader, writer = os.pipe()
     os.write(writer, json.dumps(variables).encode())

@@ -48,7 +48,7 @@ pub async fn run(handle: impl AsyncFn(&App, Request) -> Response) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // SAM ends its emulator after each invocation, or with `start-api`, and the emulator takes the runtime API along. Lambda
         // never does that: it freezes the process and kills it.
-        Err(error) if vars.get("AWS_SAM_LOCAL").is_some() => {
+        Err(error) if vars.get("AWS_SAM_LOCAL") == Some("true") => {
             tracing::info!(%error, "the emulator has ended");
             ExitCode::SUCCESS
         }
