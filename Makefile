@@ -13,6 +13,9 @@ USERS ?= 1000
 SMS ?= 2
 MIX ?= US=100
 PROVIDER ?= twilio
+# What `make sam-local` invokes, and with what: - reads the event from the standard input.
+FUNCTION ?= SetupFunction
+EVENT ?= events/setup.json
 # What `make doctor` is to do.
 ARGS ?= --help
 # How many rounds `make test-races` plays.
@@ -30,12 +33,13 @@ MACHETE := $(VENV)/cargo-machete-0.9.2/bin/cargo-machete
 CARGO_LAMBDA := cargo lambda
 # In development, unless APP_ENV is set in the environment or in .env. Without the flag the default is production, as everywhere.
 LOCAL := cargo run --quiet --package two-factor-local -- --development
+SAM_LOCAL := $(VENV)/bin/python local/sam_local.py
 # Where the functions are that `make build` built: a folder for each architecture, with one for each function.
 BOOTSTRAPS = $(CURDIR)/target/lambda/$(ARCH)
 # The Lambda runtime interface emulator, for this machine's processor.
 RIE = $$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-$(ARCH))
 
-.PHONY: help run test test-races check watch database invoke build fmt token doctor events test-emulators test-cloud test-bootstraps template sam-build deploy deny unused smoke-watch bench-cold estimate clean
+.PHONY: help run test test-races check watch database invoke build fmt token doctor events test-emulators test-cloud test-bootstraps template sam-build sam-local sam-local-api test-sam-local deploy deny unused smoke-watch bench-cold estimate clean
 
 # cargo finds cargo-lambda there, and cargo-lambda zig, which links for the C library of Lambda's Linux.
 watch invoke build: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -63,7 +67,7 @@ watch: $(TOOLS) ## Serve the functions under cargo lambda watch, the embedded Dy
 	@cargo build
 	@$(LOCAL) database -- $(CARGO_LAMBDA) watch --invoke-address 127.0.0.1 --invoke-port $(WATCH_PORT)
 
-database: ## Serve the embedded DynamoDB alone, for functions started by other means (DATABASE_PORT=8000)
+database: ## Serve the embedded DynamoDB alone, for functions started by other means (DATABASE_PORT=8000 DATABASE_BIND=127.0.0.1)
 	@DATABASE_PORT=$${DATABASE_PORT:-8000} $(LOCAL) database
 
 invoke: $(TOOLS) ## Send each file of events/ to the functions that `make watch` runs
@@ -116,6 +120,20 @@ template: $(TOOLS) ## Check template.yaml: cfn-lint, sam validate, checkov (.che
 
 sam-build: $(TOOLS) ## Build the template's functions into .aws-sam, as `sam deploy` takes them (ARCH=arm64 or x86_64)
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam build --parameter-overrides Architecture=$(ARCH)
+
+# A container runs what this machine's processor does, whatever is deployed.
+sam-local sam-local-api test-sam-local: ARCH := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+
+sam-local: $(TOOLS) ## Invoke a function in Lambda's container, on Docker and an embedded DynamoDB (FUNCTION=SetupFunction EVENT=events/setup.json)
+	@$(MAKE) sam-build ARCH=$(ARCH) >&2
+	@exec $(SAM_LOCAL) $(ARCH) invoke '$(FUNCTION)' --event '$(EVENT)'
+
+sam-local-api: $(TOOLS) ## Serve the API from such containers, as API Gateway would (PORT=3000)
+	@$(MAKE) sam-build ARCH=$(ARCH) >&2
+	@exec $(SAM_LOCAL) $(ARCH) start-api --disable-authorizer --warm-containers LAZY --port $${PORT:-3000}
+
+test-sam-local: $(TOOLS) ## Enroll, verify and ask for the status through both
+	$(VENV)/bin/python tests/sam_local.py $(ARCH)
 
 deploy: sam-build ## Deploy what sam-build built, for the same architecture (ARCH=arm64 PARAMETERS="AllowedCountries=US,CA")
 	SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam deploy --parameter-overrides Architecture=$(ARCH) $(PARAMETERS)

@@ -1,8 +1,8 @@
-//! The embedded database: DynamoDB's protocol over a file or memory, in this process, spoken to over loopback as any other.
+//! The embedded database: DynamoDB's protocol over a file or memory, in this process, spoken to over the network as any other.
 
 use std::{
     fs, io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
     thread::{self, JoinHandle},
 };
@@ -35,10 +35,19 @@ impl EmbeddedDatabase {
     /// # Errors
     /// When the folder cannot be written, its database cannot be opened, or the port is taken; the message names which.
     pub fn start(data: Option<&Path>, port: u16) -> io::Result<Self> {
+        Self::start_at(data, (Ipv4Addr::LOCALHOST, port).into())
+    }
+
+    /// The same at another address of this machine: whoever reaches that can read and write everything, since nobody checks
+    /// signatures.
+    ///
+    /// # Errors
+    /// As [`EmbeddedDatabase::start`], and when the address is not one of this machine.
+    pub fn start_at(data: Option<&Path>, address: SocketAddr) -> io::Result<Self> {
         let database = open(data)?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        let listener = TcpListener::bind(address)
             .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-            .map_err(|error| io::Error::new(error.kind(), format!("port {port} cannot be listened on: {error}")))?;
+            .map_err(|error| io::Error::new(error.kind(), format!("{address} cannot be listened on: {error}")))?;
         let address = listener.local_addr()?;
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -55,9 +64,13 @@ impl EmbeddedDatabase {
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Where it is served: `http://127.0.0.1:PORT`.
+    /// Where this machine reaches it: `http://ADDRESS:PORT`, on loopback where it listens on every address.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        }
+        format!("http://{address}")
     }
 }
 

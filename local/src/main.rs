@@ -137,16 +137,16 @@ async fn database(mut settings: Settings, command: &[&str]) -> Result<ExitCode, 
     Ok(code)
 }
 
-/// Runs `program` with every setting in its environment until it ends, and passes the request to stop on to it.
+/// Runs `program` with every setting in its environment until it ends, and sees to it that a request to stop reaches it once.
 async fn run_beside(program: &str, arguments: &[&str], settings: &Settings) -> Result<ExitCode, Failure> {
     let failed = |error| Failure::Command(program.to_owned(), error);
     let mut child = Command::new(program).args(arguments).envs(&settings.variables).spawn().map_err(failed)?;
     let status = tokio::select! {
         status = child.wait() => status.map_err(failed)?,
         stop = stop_signal() => {
-            stop?;
-            // Ctrl-C reaches the whole foreground group; a signal to this process alone is passed on.
-            if let Some(id) = child.id() {
+            // Ctrl-C has reached the program too, with the whole foreground group, and another signal would cut its cleaning up
+            // short. A request to terminate is for this process alone, and is passed on.
+            if let (Stop::Terminate, Some(id)) = (stop?, child.id()) {
                 Command::new("kill").arg(id.to_string()).status().await.map_err(failed)?;
             }
             child.wait().await.map_err(failed)?;
@@ -167,14 +167,21 @@ fn mint(vars: &Vars, user: &str, expires: Timestamp) -> Result<String, Failure> 
     Ok(mint.mint(user, now, expires.since(now))?)
 }
 
-async fn stop_signal() -> io::Result<()> {
+/// How the program is asked to stop.
+enum Stop {
+    /// By Ctrl-C.
+    Interrupt,
+    /// By another program.
+    Terminate,
+}
+
+async fn stop_signal() -> io::Result<Stop> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        _ = terminate.recv() => Ok(Stop::Terminate),
+        _ = interrupt.recv() => Ok(Stop::Interrupt),
     }
-    Ok(())
 }
 
 fn say(text: &str) -> io::Result<()> {

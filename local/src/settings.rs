@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
 };
 
@@ -16,6 +17,8 @@ pub struct Settings {
     pub port: u16,
     /// `DATABASE_PORT`: where the embedded database listens; a free one if unset.
     pub database_port: u16,
+    /// `DATABASE_BIND`: the address that the embedded database listens on, such as that of Docker's bridge; loopback if unset.
+    pub database_bind: IpAddr,
     /// `DATA_DIR`: the folder that keeps the database; in memory if unset.
     pub data_dir: Option<PathBuf>,
     /// `SMS_INBOX=1`: whether text messages go to an inbox on this machine.
@@ -52,6 +55,7 @@ impl Settings {
         Ok(Self {
             port: port(&vars, "PORT")?.unwrap_or(3000),
             database_port: port(&vars, "DATABASE_PORT")?.unwrap_or(0),
+            database_bind: address(&vars, "DATABASE_BIND")?.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             data_dir: vars.get("DATA_DIR").map(PathBuf::from),
             sms_inbox,
             variables,
@@ -78,4 +82,8 @@ fn set_default(variables: &mut BTreeMap<String, String>, name: &str, value: &str
 
 fn port(vars: &Vars, name: &str) -> Result<Option<u16>, ConfigError> {
     vars.parse(name).map_err(|_| ConfigError::new(name, "must be a port number, 0 to 65535"))
+}
+
+fn address(vars: &Vars, name: &str) -> Result<Option<IpAddr>, ConfigError> {
+    vars.parse(name).map_err(|_| ConfigError::new(name, "must be an IP address of this machine"))
 }

@@ -36,8 +36,8 @@ pub enum StackError {
         /// What the system says.
         error: io::Error,
     },
-    /// The database does not start: its folder or its port cannot be used.
-    #[error("DATA_DIR or DATABASE_PORT: {0}")]
+    /// The database does not start: its folder, its address or its port cannot be used.
+    #[error("DATA_DIR, DATABASE_BIND or DATABASE_PORT: {0}")]
     Database(io::Error),
     /// The table cannot be made.
     #[error("TABLE_NAME: {0}")]
@@ -102,7 +102,8 @@ pub async fn start_database(settings: &mut Settings) -> Result<Option<EmbeddedDa
     if vars.get("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| vars.get("AWS_ENDPOINT_URL")).is_some() {
         return Ok(None);
     }
-    let database = EmbeddedDatabase::start(settings.data_dir.as_deref(), settings.database_port).map_err(StackError::Database)?;
+    let address = (settings.database_bind, settings.database_port).into();
+    let database = EmbeddedDatabase::start_at(settings.data_dir.as_deref(), address).map_err(StackError::Database)?;
     let endpoint = database.endpoint();
     let table = vars.get("TABLE_NAME").unwrap_or_default();
     ensure_table(&client(&sdk_config(&endpoint)?), table).await.map_err(StackError::Table)?;

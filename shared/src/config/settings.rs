@@ -151,6 +151,7 @@ settings! {
     // The local server.
     PORT = local("PORT", Some("3000"), "where it listens");
     DATABASE_PORT = local("DATABASE_PORT", None, "where the embedded database listens");
+    DATABASE_BIND = local("DATABASE_BIND", None, "the address that the embedded database listens on");
     DATA_DIR = local("DATA_DIR", None, "the folder that keeps the embedded database");
     SMS_INBOX = local("SMS_INBOX", None, "1 for an inbox in the place of a provider");
 }

@@ -67,6 +67,8 @@ async fn what_is_wrong_is_said_in_one_line_that_names_the_setting() {
         ("PORT", "eighty", "no number"),
         ("PORT", "70000", "no port"),
         ("DATABASE_PORT", "-1", "no port"),
+        ("DATABASE_BIND", "localhost", "no address"),
+        ("DATABASE_BIND", "192.0.2.1", "an address of no machine (RFC 5737), so not of this one"),
         ("DATA_DIR", &*under_a_file, "cannot be a folder"),
         ("SMS_INBOX", "yes", "neither 0 nor 1"),
         ("APP_ENV", "staging", "no such environment"),
@@ -79,6 +81,14 @@ async fn what_is_wrong_is_said_in_one_line_that_names_the_setting() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let line = failure(&[("PORT", &taken.local_addr().unwrap().port().to_string())]).await;
     assert!(line.starts_with("PORT: cannot listen on port ") && line.lines().count() == 1, "{line}");
+}
+
+#[tokio::test]
+async fn a_database_that_listens_on_every_address_is_used_through_loopback() {
+    let stack = start(&[("DATABASE_BIND", "0.0.0.0")]).await;
+    let endpoint = stack.stack.database.as_ref().unwrap().endpoint();
+    assert!(endpoint.starts_with("http://127.0.0.1:"), "{endpoint}");
+    assert_eq!(stack.call(Method::POST, "setup", Some(ENROLL.to_owned())).await.status(), 200);
 }
 
 #[tokio::test]

@@ -411,8 +411,42 @@ fn what_is_deployed_by_default_is_production_with_the_defaults_of_the_documentat
 fn every_variable_of_the_functions_is_one_that_the_service_reads() {
     let sources: String = rust_files("shared/src").iter().map(|file| fs::read_to_string(file).unwrap()).collect();
     for variable in Template::load().environment().keys() {
-        assert!(sources.contains(&format!("\"{variable}\"")), "nothing reads {variable}");
+        // The name of an endpoint's variable is put together from that of the service.
+        let read_as = if variable.starts_with("AWS_ENDPOINT_URL_") { "AWS_ENDPOINT_URL" } else { variable };
+        assert!(sources.contains(&format!("\"{read_as}\"")), "nothing reads {variable}");
     }
+}
+
+#[test]
+fn sam_local_passes_on_every_variable_of_its_file_and_leaves_no_name_of_a_thing_in_the_cloud() {
+    let template = Template::load();
+    let mut variables = template.environment();
+    let file: Value = serde_json::from_str(&source("events/env.json")).unwrap();
+    assert_eq!(members(&file).into_keys().collect::<Vec<_>>(), ["Parameters"], "for every function");
+    let local: BTreeMap<_, _> = members(&file["Parameters"]).into_iter().map(|(name, value)| (name, text_of(&value))).collect();
+    for name in local.keys() {
+        assert!(variables.contains_key(name), "SAM drops {name} without a word: the template does not declare it");
+    }
+    for (name, value) in &variables {
+        let resource = value.split('.').next().unwrap();
+        let made_by_the_stack = template.part("Resources")[resource].is_object();
+        assert!(!made_by_the_stack || local.contains_key(name), "{name} would be {value}, which is nothing on this machine");
+    }
+
+    variables.extend(local);
+    assert!(variables["AWS_ENDPOINT_URL_DYNAMODB"].starts_with("http://host.docker.internal:"), "this machine to a container");
+    let vars = Vars::new(variables);
+    assert_eq!(Config::from_vars(&vars).unwrap().app.environment, Environment::Development);
+    assert!(SmsConfig::from_vars(&vars).unwrap().providers.is_empty(), "the code is in the answer");
+}
+
+/// SAM looks for routes only of the kind of API that it meets first, and a function counts as its own kind
+/// (`samcli/lib/providers/api_provider.py`).
+#[test]
+fn sam_local_meets_the_api_before_any_function() {
+    let text = source("template.yaml");
+    let first = |kind: &str| text.find(&format!("\n    Type: {kind}")).unwrap();
+    assert!(first("AWS::ApiGatewayV2::") < first("AWS::Serverless::Function"));
 }
 
 #[test]
