@@ -1,6 +1,7 @@
 //! Sends: where a code of each purpose goes, how many may go there, and who is asked to send them (S5, S11, S12, S26).
 
 use super::*;
+use crate::domain::{FailureClass, message::delivery::Failure};
 
 /// Five users who are not alice.
 const CROWD: [&str; 5] = ["bob", "carol", "dave", "erin", "frank"];
@@ -334,14 +335,16 @@ fn a_send_is_given_back_once_and_leaves_the_code_after_it_alone_s12() {
     let first = story.last_code().clone();
     story.pass(30);
     let second = story.fresh(Purpose::SignIn);
+    let failed = Attempt { provider: Rules::PROVIDERS[0], result: Err(Failure::of(FailureClass::NotSent)), duration: secs(3) };
     let give_back = Command::GiveBack {
         challenge: first.challenge,
         phone: first.to,
         reason: DeliveryReason::ProviderUnavailable,
-        attempts: Vec::new(),
+        attempts: vec![failed.clone()],
     };
     for _ in 0..2 {
         story.run(&give_back).unwrap();
+        assert_eq!(story.events[0].details.attempts, [failed.clone()], "the trail tells who was asked");
         assert_eq!(story.status().sends_remaining, 4, "given back once");
     }
     assert!(story.verify(second, None).is_ok());
