@@ -39,7 +39,7 @@ BOOTSTRAPS = $(CURDIR)/target/lambda/$(ARCH)
 # The Lambda runtime interface emulator, for this machine's processor.
 RIE = $$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-$(ARCH))
 
-.PHONY: help run test test-races check watch database invoke build fmt token doctor events test-emulators test-cloud test-bootstraps template sam-build sam-local sam-local-api test-sam-local deploy deny unused smoke-watch bench-cold estimate clean
+.PHONY: help run test test-races check watch database invoke build fmt token doctor events test-emulators test-cloud test-bootstraps template sam-build sam-local sam-local-api test-sam-local deploy deny unused smoke-watch bench-cold estimate cost clean
 
 # cargo finds cargo-lambda there, and cargo-lambda zig, which links for the C library of Lambda's Linux.
 watch invoke build: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -148,10 +148,13 @@ smoke-watch: $(TOOLS) ## Enroll through `make watch`, with curl
 	tests/watch.sh
 
 bench-cold: build ## Measure cold starts of the release binaries, everything around them behind TLS (STARTS=20)
-	cargo run --quiet --package two-factor-bench -- $(BOOTSTRAPS)
+	cargo run --quiet --package two-factor-bench --bin bench_cold -- $(BOOTSTRAPS)
 
 estimate: ## Print what text messages cost in a month (USERS=1000 SMS=2 MIX=US=70,GB=30 PROVIDER=twilio)
 	@cargo run --quiet --package two-factor-local --bin estimate -- '$(USERS)' '$(SMS)' '$(MIX)' '$(PROVIDER)'
+
+cost: ## Print what the service costs on AWS, counted from a real sign-in and the template (docs/cost.md)
+	@cargo run --quiet --package two-factor-bench --bin cost
 
 clean: ## Remove everything that was built or installed here
 	cargo clean

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    io::Write as _,
     sync::Arc,
     time::Duration,
 };
@@ -34,7 +35,7 @@ use two_factor_local::{
     sms_inbox::{ReceivedMessage, SmsInbox},
 };
 
-use crate::{clock::ManualClock, dynamodb_proxy::Proxy};
+use crate::{captured_log::CapturedLog, clock::ManualClock, dynamodb_proxy::Proxy};
 
 /// A number in the USA.
 pub const HOME: &str = "+12015550123";
@@ -52,6 +53,8 @@ pub struct TestService {
     pub storage: Proxy,
     /// What was sent, where the service sends through Twilio.
     pub inbox: Arc<SmsInbox>,
+    /// The metrics that were written, where `METRICS_NAMESPACE` is set.
+    pub metrics: CapturedLog,
     variables: BTreeMap<String, String>,
     app: Arc<App>,
     server: LocalServer,
@@ -109,8 +112,10 @@ impl TestService {
         let variables: BTreeMap<_, _> = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let config = Config::from_vars(&Vars::new(variables.clone())).expect("the settings are right");
         let mint = TokenMint::new(&config.auth).expect("tokens can be minted");
-        let (app, server) = serve(&variables, &clock, time_limit).await;
+        let metrics = CapturedLog::default();
+        let (app, server) = serve(&variables, &clock, &metrics, time_limit).await;
         Self {
+            metrics,
             variables,
             app,
             clock,
@@ -126,12 +131,12 @@ impl TestService {
     /// Stops the service and starts it anew with these settings changed; table, clock and inbox stay.
     pub async fn restart(&mut self, changes: &[(&str, &str)]) {
         self.variables.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        (self.app, self.server) = serve(&self.variables, &self.clock, None).await;
+        (self.app, self.server) = serve(&self.variables, &self.clock, &self.metrics, None).await;
     }
 
     /// Starts the service anew on the same table, in the hurry of [`Self::development_in_a_hurry`].
     pub async fn hurry(&mut self, time_limit: Duration) {
-        (self.app, self.server) = serve(&self.variables, &self.clock, Some(time_limit)).await;
+        (self.app, self.server) = serve(&self.variables, &self.clock, &self.metrics, Some(time_limit)).await;
     }
 
     /// A client of the user with this identifier.
@@ -223,10 +228,13 @@ fn code_in(message: &ReceivedMessage) -> Option<&str> {
 async fn serve(
     variables: &BTreeMap<String, String>,
     clock: &Arc<ManualClock>,
+    metrics: &CapturedLog,
     time_limit: Option<Duration>,
 ) -> (Arc<App>, LocalServer) {
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
-    let mut parts = Parts { clock, random: Arc::new(SystemRandom), ..Parts::default() };
+    let metrics = metrics.clone();
+    let metrics = Arc::new(move |lines: &[u8]| metrics.clone().write_all(lines));
+    let mut parts = Parts { clock, random: Arc::new(SystemRandom), metrics, ..Parts::default() };
     if let Some(request_time) = time_limit {
         (parts.request_time, parts.store_try_timeout) = (request_time, SHORT_TRY);
     }

@@ -33,7 +33,10 @@ use crate::{
         unread::unread_names,
     },
     domain::price,
-    observability::{log, metrics::Metrics},
+    observability::{
+        log,
+        metrics::{self, Metrics},
+    },
     ports::{Clock, Random, SecretError, SecretErrorKind, SecretSource},
     use_cases::{Rules, Service},
 };
@@ -60,6 +63,8 @@ pub struct Parts {
     pub request_time: Duration,
     /// How long one try of a call to storage may take.
     pub store_try_timeout: Duration,
+    /// Where metrics go.
+    pub metrics: metrics::Output,
 }
 
 impl Default for Parts {
@@ -71,6 +76,7 @@ impl Default for Parts {
             secret: None,
             request_time: REQUEST_TIME,
             store_try_timeout: dynamodb::TRY_TIMEOUT,
+            metrics: Arc::new(metrics::to_standard_output),
         }
     }
 }
@@ -134,7 +140,7 @@ impl App {
     /// # Errors
     /// As [`App::start`].
     pub async fn start_with(vars: Vars, parts: Parts) -> Result<Self, StartError> {
-        let Parts { clock, random, credentials, secret, request_time, store_try_timeout } = parts;
+        let Parts { clock, random, credentials, secret, request_time, store_try_timeout, metrics } = parts;
         let (aws, http) = open_clients(&vars, credentials)?;
         let in_secrets_manager = |setting: &Setting| {
             let source = SecretsManagerSource::new(SecretsManager::new(aws.config()), setting.get(&vars)?);
@@ -160,7 +166,8 @@ impl App {
         let authenticator = Authenticator::new(&auth, keys, Arc::clone(&clock));
         join(authenticator.warm_up(), open_provider_connections(&sms_config, &aws, &http)).await;
 
-        let metrics = Metrics::from_vars(&vars, |country, provider| price::estimate(country, provider).amount().0);
+        let price = |country, provider| price::estimate(country, provider).amount().0;
+        let metrics = Metrics::from_vars(&vars, price, app.allowed_countries.clone(), metrics);
         let transports = Transports { http, aws: aws.sending().clone() };
         let credentials = Arc::new(ProviderCredentials { vars, secret });
         let settings = FailoverSettings::new(development);

@@ -2,13 +2,17 @@
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 //!
 //! Dimensions are names out of short lists: functions, providers, countries, outcomes, limits. A user, a number or an
-//! address has no place here.
+//! address has no place here. What each request has, as its duration, is in its log line: each combination of values is paid for by the
+//! month, and each line by its length.
 
 use std::{
     collections::BTreeMap,
+    fmt,
     io::{self, Write},
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use serde_json::{Value, json};
@@ -16,7 +20,7 @@ use serde_json::{Value, json};
 use crate::{
     config::{Vars, settings::METRICS_NAMESPACE},
     domain::{
-        AuditKind, Country, PhoneNumber, Provider, Timestamp,
+        AllowedCountries, AuditKind, Country, PhoneNumber, Provider, Timestamp,
         message::delivery::{Attempt, DeliveryReason, FailureClass},
     },
     use_cases::RequestStats,
@@ -25,13 +29,22 @@ use crate::{
 /// What a message to a country costs with a provider, in millionths of a US dollar.
 pub type Price = fn(Country, Provider) -> u64;
 
+/// Where lines of metrics go.
+pub type Output = Arc<dyn Fn(&[u8]) -> io::Result<()> + Send + Sync>;
+
+/// Writes lines to standard output, where CloudWatch Logs makes metrics of them.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn to_standard_output(lines: &[u8]) -> io::Result<()> {
+    io::stdout().lock().write_all(lines)
+}
+
 /// What one request did.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestMetrics<'a> {
-    /// The function: `setup`, `send-sms` or `verify`.
+    /// The function: `setup`, `send-sms`, `verify` or `any`.
     pub function: &'static str,
-    /// How long the request took.
-    pub total: Duration,
     /// What the use case wrote down.
     pub stats: &'a RequestStats,
     /// When the request ended.
@@ -39,52 +52,57 @@ pub struct RequestMetrics<'a> {
 }
 
 /// Writes metrics. There is one for each execution environment: the first request that it is told of is the cold start.
-#[derive(Debug)]
 pub struct Metrics {
     namespace: String,
     price: Price,
+    countries: AllowedCountries,
+    output: Output,
     is_cold: AtomicBool,
 }
 
+/// Sets of dimensions: a metric counts under each of them.
+type Sets = &'static [&'static [&'static str]];
+
+const IN_TOTAL: Sets = &[&[]];
+const BY_FUNCTION: Sets = &[&["Function"]];
+const BY_OUTCOME: Sets = &[&["Outcome"]];
+const BY_LIMIT: Sets = &[&["Limit"]];
+/// Two sides of one thing: as one set they would be a metric for each provider in each country.
+const BY_PROVIDER_AND_BY_COUNTRY: Sets = &[&["Provider", "Outcome"], &["Country", "Outcome"]];
+/// An alarm watches the total, and whoever is on call looks for the country.
+const BY_COUNTRY_AND_IN_TOTAL: Sets = &[&["Country"], &[]];
+
+/// All countries that no number may be enrolled of: those of numbers that were, before. There may be many, and each would be paid for.
+const OTHER_COUNTRIES: &str = "other";
+
 impl Metrics {
     /// Metrics in the CloudWatch namespace that `METRICS_NAMESPACE` names; `None` where it is unset: then nothing is written.
-    pub fn from_vars(vars: &Vars, price: Price) -> Option<Self> {
+    pub fn from_vars(vars: &Vars, price: Price, countries: AllowedCountries, output: Output) -> Option<Self> {
         let namespace = METRICS_NAMESPACE.get(vars)?.to_owned();
-        Some(Self { namespace, price, is_cold: AtomicBool::new(true) })
+        Some(Self { namespace, price, countries, output, is_cold: AtomicBool::new(true) })
     }
 
-    /// Writes the metrics of a request to standard output, where CloudWatch Logs makes metrics of them.
+    /// Writes the metrics of a request.
     pub fn emit(&self, request: &RequestMetrics<'_>) {
-        let mut lines = Vec::with_capacity(1024);
-        let written = self.write(request, &mut lines).and_then(|()| io::stdout().lock().write_all(&lines));
-        if let Err(error) = written {
+        let lines = self.lines(request);
+        if let Err(error) = (self.output)(lines.as_bytes()) {
             tracing::warn!(%error, "metrics were lost");
         }
     }
 
-    /// Writes the metrics of a request to `output`: a line for each set of dimensions.
-    ///
-    /// # Errors
-    /// When `output` does not take them.
-    pub fn write(&self, request: &RequestMetrics<'_>, output: &mut impl Write) -> io::Result<()> {
-        let RequestMetrics { function, total, stats, at } = *request;
-        let mut lines = Lines { namespace: &self.namespace, at, output };
-
-        let mut of_function = vec![
-            ("RequestDuration", Measure::Time(total)),
-            ("StoreCalls", Measure::count(stats.store_calls)),
-            ("StoreConflicts", Measure::count(stats.conflicts)),
-            ("StoreDuration", Measure::Time(stats.store_time)),
-        ];
-        if !stats.sms_time.is_zero() {
-            of_function.push(("SmsDuration", Measure::Time(stats.sms_time)));
-        }
+    /// The metrics of a request: one line, or more where it did one thing twice; none where it did nothing that is counted.
+    fn lines(&self, request: &RequestMetrics<'_>) -> String {
+        let RequestMetrics { function, stats, at } = *request;
+        let mut documents = Documents::default();
         if self.is_cold.swap(false, Ordering::Relaxed) {
-            of_function.push(("ColdStart", Measure::ONE));
+            documents.add(BY_FUNCTION, &[("Function", function)], "ColdStart", 1);
         }
-        lines.write(&[("Function", function)], Total::Without, &of_function)?;
-
-        self.write_sends(stats, &mut lines)?;
+        if stats.conflicts > 0 {
+            documents.add(BY_FUNCTION, &[("Function", function)], "StoreConflicts", stats.conflicts.into());
+        }
+        self.add_messages(stats, &mut documents);
+        let judged = stats.phone().map(PhoneNumber::country);
+        self.add_codes(stats, judged.as_ref(), &mut documents);
         for event in &stats.events {
             let outcome = event.outcome.as_str();
             match event.kind {
@@ -92,55 +110,63 @@ impl Metrics {
                 AuditKind::Verify | AuditKind::Setup | AuditKind::Replace | AuditKind::Disable
                     if event.kind == AuditKind::Verify || outcome == "invalid_code" =>
                 {
-                    lines.write(&[("Outcome", outcome)], Total::Without, &[("VerifyResult", Measure::ONE)])?;
+                    documents.add(BY_OUTCOME, &[("Outcome", outcome)], "VerifyResult", 1);
                 }
-                AuditKind::Locked => lines.write(&[], Total::Without, &[("Locked", Measure::ONE)])?,
+                AuditKind::Locked => documents.add(IN_TOTAL, &[], "Locked", 1),
                 _ => {}
             }
         }
         if let Some(limit) = stats.limit {
-            lines.write(&[("Limit", limit.as_str())], Total::Without, &[("LimitHit", Measure::ONE)])?;
+            documents.add(BY_LIMIT, &[("Limit", limit.as_str())], "LimitHit", 1);
         }
-        Ok(())
+        documents.lines(&self.namespace, at)
     }
 
-    fn write_sends(&self, stats: &RequestStats, lines: &mut Lines<'_, impl Write>) -> io::Result<()> {
+    /// What became of each message, and what it costs: notices are paid for like codes.
+    fn add_messages<'a>(&'a self, stats: &'a RequestStats, documents: &mut Documents<'a>) {
         for message in &stats.messages {
+            let country = ("Country", self.name_of(&message.country));
             for attempt in &message.attempts {
-                let (provider, outcome) = (attempt.provider.as_str(), attempt.outcome());
-                let dimensions = [("Country", message.country.as_str()), ("Outcome", outcome), ("Provider", provider)];
-                lines.write(&dimensions, Total::Without, &[("SmsSent", Measure::ONE)])?;
+                let dimensions = [country, ("Provider", attempt.provider.as_str()), ("Outcome", attempt.outcome())];
+                documents.add(BY_PROVIDER_AND_BY_COUNTRY, &dimensions, "SmsSent", 1);
             }
             let failures = message.attempts.iter().filter(|attempt| is_providers_failure(attempt)).count();
-            let mut asked = message.attempts.iter().zip(message.attempts.iter().skip(1));
-            let mut overall = Vec::new();
             if failures > 0 {
-                overall.push(("SmsFailed", Measure::count(failures)));
+                documents.add(IN_TOTAL, &[], "SmsFailed", failures.try_into().unwrap_or(i64::MAX));
             }
+            let mut asked = message.attempts.iter().zip(message.attempts.iter().skip(1));
             if asked.any(|(one, next)| one.provider != next.provider) {
-                overall.push(("SmsFailover", Measure::ONE));
+                documents.add(IN_TOTAL, &[], "SmsFailover", 1);
             }
-            lines.write(&[], Total::Without, &overall)?;
+            if let Some(attempt) = message.attempts.iter().find(|attempt| may_be_sent(attempt)) {
+                let cost = (self.price)(message.country, attempt.provider).try_into().unwrap_or(i64::MAX);
+                documents.add(BY_COUNTRY_AND_IN_TOTAL, &[country], "EstimatedCostMicroUsd", cost);
+            }
         }
+    }
 
-        let country = stats.phone().map(PhoneNumber::country);
-        let country = country.as_ref().map_or("unknown", Country::as_str);
-        let code = stats.code();
-        let sent = code.and_then(|code| code.attempts.iter().find(|attempt| may_be_sent(attempt)));
-        let mut by_country = Vec::new();
-        if let Some((code, attempt)) = code.zip(sent) {
-            by_country.push(("CodesSent", Measure::ONE));
-            by_country.push(("EstimatedCostMicroUsd", Measure::Amount((self.price)(code.country, attempt.provider))));
+    /// Codes that were sent, less those that were typed in, of a number in the country `judged`: how many were typed in is the
+    /// difference to those that were sent.
+    fn add_codes<'a>(&'a self, stats: &'a RequestStats, judged: Option<&'a Country>, documents: &mut Documents<'a>) {
+        let sent = stats.code().filter(|code| code.attempts.iter().any(may_be_sent));
+        if let Some(code) = sent {
+            documents.add(BY_COUNTRY_AND_IN_TOTAL, &[("Country", self.name_of(&code.country))], "UnverifiedCodes", 1);
+            documents.add(IN_TOTAL, &[], "CodesSent", 1);
         }
         if stats.sms_code_accepted {
-            by_country.push(("CodesVerified", Measure::ONE));
+            let country = judged.map_or(OTHER_COUNTRIES, |country| self.name_of(country));
+            documents.add(BY_COUNTRY_AND_IN_TOTAL, &[("Country", country)], "UnverifiedCodes", -1);
         }
-        match (sent.is_some(), stats.sms_code_accepted) {
-            (true, false) => by_country.push(("UnverifiedCodes", Measure::Balance(1))),
-            (false, true) => by_country.push(("UnverifiedCodes", Measure::Balance(-1))),
-            (true, true) | (false, false) => {}
-        }
-        lines.write(&[("Country", country)], Total::With, &by_country)
+    }
+
+    fn name_of<'a>(&self, country: &'a Country) -> &'a str {
+        if self.countries.contains(*country) { country.as_str() } else { OTHER_COUNTRIES }
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").field("namespace", &self.namespace).finish_non_exhaustive()
     }
 }
 
@@ -157,106 +183,105 @@ fn is_providers_failure(attempt: &Attempt) -> bool {
     })
 }
 
-/// Whether a metric is also written without its dimensions, as a total that an alarm can watch.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Total {
-    With,
-    Without,
+/// The documents of one request, as few as can be.
+#[derive(Default)]
+struct Documents<'a>(Vec<Document<'a>>);
+
+/// One document of the format. Metrics share the values of dimensions; what takes another value of one needs another document.
+#[derive(Default)]
+struct Document<'a> {
+    dimensions: BTreeMap<&'static str, &'a str>,
+    metrics: BTreeMap<&'static str, i64>,
+    directives: BTreeMap<Sets, Vec<&'static str>>,
 }
 
-struct Lines<'a, W> {
-    namespace: &'a str,
-    at: Timestamp,
-    output: &'a mut W,
-}
-
-impl<W: Write> Lines<'_, W> {
-    /// Writes one line of metrics that share their dimensions; none if there are no metrics.
-    fn write(
-        &mut self,
-        dimensions: &[(&'static str, &str)],
-        total: Total,
-        metrics: &[(&'static str, Measure)],
-    ) -> io::Result<()> {
-        if metrics.is_empty() {
-            return Ok(());
+impl<'a> Documents<'a> {
+    /// Adds a metric that counts under each of the sets. No unit is written: all are counts, or millionths of a dollar.
+    fn add(&mut self, sets: Sets, dimensions: &[(&'static str, &'a str)], metric: &'static str, value: i64) {
+        let has_room = |document: &Document<'a>| {
+            let fits = |(name, value): &(&'static str, &'a str)| document.dimensions.get(name).is_none_or(|other| other == value);
+            !document.metrics.contains_key(metric) && dimensions.iter().all(fits)
+        };
+        if !self.0.iter().any(has_room) {
+            self.0.push(Document::default());
         }
-        let mut sets: Vec<Vec<&str>> = vec![dimensions.iter().map(|(name, _)| *name).collect()];
-        if total == Total::With {
-            sets.push(Vec::new());
-        }
-        let metadata = json!({
-            "Timestamp": self.at.as_millis(),
-            "CloudWatchMetrics": [{
-                "Namespace": self.namespace,
-                "Dimensions": sets,
-                "Metrics": metrics.iter().map(|(name, measure)| json!({"Name": name, "Unit": measure.unit()})).collect::<Vec<_>>(),
-            }],
-        });
-        let dimensions = dimensions.iter().map(|(name, value)| (*name, Value::from(*value)));
-        let metrics = metrics.iter().map(|(name, measure)| (*name, measure.value()));
-        let line: BTreeMap<_, _> = [("_aws", metadata)].into_iter().chain(dimensions).chain(metrics).collect();
-        serde_json::to_writer(&mut *self.output, &line)?;
-        self.output.write_all(b"\n")
-    }
-}
-
-/// A value with its unit.
-#[derive(Clone, Copy, Debug)]
-enum Measure {
-    Count(u64),
-    Balance(i8),
-    Time(Duration),
-    Amount(u64),
-}
-
-impl Measure {
-    const ONE: Self = Self::Count(1);
-
-    fn count(count: impl TryInto<u64>) -> Self {
-        Self::Count(count.try_into().unwrap_or(u64::MAX))
-    }
-
-    /// One of CloudWatch's units.
-    const fn unit(self) -> &'static str {
-        match self {
-            Self::Count(_) | Self::Balance(_) => "Count",
-            Self::Time(_) => "Milliseconds",
-            Self::Amount(_) => "None",
+        if let Some(document) = self.0.iter_mut().find(|document| has_room(document)) {
+            document.dimensions.extend(dimensions.iter().copied());
+            document.metrics.insert(metric, value);
+            document.directives.entry(sets).or_default().push(metric);
         }
     }
 
-    fn value(self) -> Value {
-        match self {
-            Self::Count(number) | Self::Amount(number) => number.into(),
-            Self::Balance(change) => change.into(),
-            Self::Time(time) => (time.as_secs_f64() * 1000.0).into(),
-        }
+    fn lines(&self, namespace: &str, at: Timestamp) -> String {
+        let lines = self.0.iter().flat_map(|document| [document.to_json(namespace, at).to_string(), "\n".to_owned()]);
+        lines.collect()
+    }
+}
+
+impl Document<'_> {
+    fn to_json(&self, namespace: &str, at: Timestamp) -> Value {
+        let directive = |(sets, metrics): (&Sets, &Vec<&str>)| {
+            let metrics: Vec<_> = metrics.iter().map(|name| json!({"Name": name})).collect();
+            json!({"Namespace": namespace, "Dimensions": sets, "Metrics": metrics})
+        };
+        let directives: Vec<_> = self.directives.iter().map(directive).collect();
+        let about = ("_aws", json!({"Timestamp": at.as_millis(), "CloudWatchMetrics": directives}));
+        let dimensions = self.dimensions.iter().map(|(name, value)| (*name, Value::from(*value)));
+        let metrics = self.metrics.iter().map(|(name, value)| (*name, Value::from(*value)));
+        json!([about].into_iter().chain(dimensions).chain(metrics).collect::<BTreeMap<_, _>>())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Mutex, time::Duration};
+
     use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::domain::{
-        AuditEvent, AuditOutcome, Refusal, message::delivery::Failure, phone_number::tests::number, sms::send_window::SendLimit,
+    use crate::{
+        domain::{
+            AuditEvent, AuditOutcome, Refusal,
+            message::{delivery::Failure, notification::NotificationKind},
+            phone_number::tests::number,
+            sms::send_window::SendLimit,
+        },
+        use_cases::{MessageKind, MessageStats},
     };
-    use crate::use_cases::{MessageKind, MessageStats};
 
     const AT: Timestamp = Timestamp::from_millis(1_767_323_045_678);
+    const HOME: &str = "+12015550123";
+    const WORK: &str = "+447400123456";
+    const FRENCH: &str = "+33612345678";
 
-    fn metrics() -> Metrics {
-        let vars = Vars::new([("METRICS_NAMESPACE".to_owned(), "TwoFactor/test".to_owned())]);
-        Metrics::from_vars(&vars, |_, _| 7_900).unwrap()
+    /// Metrics after the cold start, and what they wrote.
+    struct Fixture {
+        metrics: Metrics,
+        written: Arc<Mutex<Vec<u8>>>,
     }
 
-    fn lines(metrics: &Metrics, stats: &RequestStats) -> Vec<Json> {
-        let mut output = Vec::new();
-        let request = RequestMetrics { function: "send-sms", total: Duration::from_millis(12), stats, at: AT };
-        metrics.write(&request, &mut output).unwrap();
-        String::from_utf8(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    impl Fixture {
+        fn cold() -> Self {
+            let vars = Vars::new([("METRICS_NAMESPACE".to_owned(), "TwoFactor/test".to_owned())]);
+            let countries = AllowedCountries::Only(["US", "GB"].iter().filter_map(|code| Country::parse(code)).collect());
+            let written = Arc::new(Mutex::new(Vec::new()));
+            let output = Arc::clone(&written);
+            let output: Output = Arc::new(move |lines| output.lock().unwrap().write_all(lines));
+            Self { metrics: Metrics::from_vars(&vars, |_, _| 7_900, countries, output).unwrap(), written }
+        }
+
+        fn lines(&self, stats: &RequestStats) -> Vec<Json> {
+            self.metrics.emit(&RequestMetrics { function: "send-sms", stats, at: AT });
+            let written = std::mem::take(&mut *self.written.lock().unwrap());
+            String::from_utf8(written).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        }
+    }
+
+    /// What a warm environment writes of a request.
+    fn lines(stats: &RequestStats) -> Vec<Json> {
+        let fixture = Fixture::cold();
+        fixture.lines(&RequestStats::default());
+        fixture.lines(stats)
     }
 
     /// The line that has this metric.
@@ -264,87 +289,99 @@ mod tests {
         lines.iter().find(|line| !line[metric].is_null()).unwrap_or_else(|| panic!("{metric} is not in {lines:?}"))
     }
 
+    /// The sets of dimensions that this metric counts under.
+    fn sets<'a>(line: &'a Json, metric: &str) -> &'a Json {
+        let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
+        let names = |directive: &Json| directive["Metrics"].as_array().unwrap().contains(&json!({"Name": metric}));
+        let mut found = directives.iter().filter(|directive| names(directive));
+        let directive = found.next().unwrap_or_else(|| panic!("{metric} is not in {line}"));
+        assert!(found.next().is_none(), "{metric} is counted once");
+        &directive["Dimensions"]
+    }
+
     fn attempt(provider: Provider, result: Result<&str, FailureClass>) -> Attempt {
         let result = result.map(str::to_owned).map_err(Failure::of);
         Attempt { provider, result, duration: Duration::ZERO }
     }
 
+    fn message(kind: MessageKind, phone: &str, attempts: Vec<Attempt>) -> MessageStats {
+        MessageStats { kind, country: number(phone).country(), attempts }
+    }
+
     fn stats(attempts: Vec<Attempt>) -> RequestStats {
-        let message = MessageStats { kind: MessageKind::Code, country: number("+12015550123").country(), attempts };
-        let events = vec![event(AuditKind::Send, AuditOutcome::Success)];
-        RequestStats { events, messages: vec![message], ..RequestStats::default() }
+        let messages = vec![message(MessageKind::Code, HOME, attempts)];
+        RequestStats { events: vec![event(AuditKind::Send, AuditOutcome::Success)], messages, ..RequestStats::default() }
     }
 
     fn event(kind: AuditKind, outcome: AuditOutcome) -> AuditEvent {
-        AuditEvent::new(kind, outcome, Some(number("+12015550123")))
+        AuditEvent::new(kind, outcome, Some(number(HOME)))
     }
 
     #[test]
     fn nothing_is_written_unless_a_namespace_is_named() {
-        assert!(Metrics::from_vars(&Vars::default(), |_, _| 0).is_none());
+        let output: Output = Arc::new(to_standard_output);
+        assert!(Metrics::from_vars(&Vars::default(), |_, _| 0, AllowedCountries::All, output).is_none());
     }
 
     #[test]
-    fn a_line_is_the_embedded_metric_format() {
-        let metrics = metrics();
-        let stats =
-            RequestStats { store_calls: 2, conflicts: 1, store_time: Duration::from_millis(4), ..RequestStats::default() };
-        let metric = |name, unit| json!({"Name": name, "Unit": unit});
+    fn a_request_that_did_nothing_that_is_counted_writes_nothing_but_the_cold_start() {
+        let fixture = Fixture::cold();
+        let nothing = RequestStats { store_calls: 1, store_time: Duration::from_millis(4), ..RequestStats::default() };
         let expected = json!({
             "_aws": {
                 "Timestamp": 1_767_323_045_678_u64,
-                "CloudWatchMetrics": [{
-                    "Namespace": "TwoFactor/test",
-                    "Dimensions": [["Function"]],
-                    "Metrics": [
-                        metric("RequestDuration", "Milliseconds"),
-                        metric("StoreCalls", "Count"),
-                        metric("StoreConflicts", "Count"),
-                        metric("StoreDuration", "Milliseconds"),
-                        metric("ColdStart", "Count"),
-                    ],
-                }],
+                "CloudWatchMetrics": [
+                    {"Namespace": "TwoFactor/test", "Dimensions": [["Function"]], "Metrics": [{"Name": "ColdStart"}]},
+                ],
             },
             "Function": "send-sms",
-            "RequestDuration": 12.0,
-            "StoreCalls": 2,
-            "StoreConflicts": 1,
-            "StoreDuration": 4.0,
             "ColdStart": 1,
         });
-        assert_eq!(lines(&metrics, &stats), [expected]);
-        assert!(lines(&metrics, &stats)[0]["ColdStart"].is_null(), "only the first request is the cold start");
+        assert_eq!(fixture.lines(&nothing), [expected]);
+        assert_eq!(fixture.lines(&nothing), Vec::<Json>::new(), "only the first request is the cold start");
+        let contended = RequestStats { conflicts: 2, ..RequestStats::default() };
+        assert_eq!(line_with(&fixture.lines(&contended), "StoreConflicts")["StoreConflicts"], 2);
     }
 
     #[test]
-    fn a_send_counts_by_provider_country_and_outcome_and_in_total() {
-        let lines = lines(&metrics(), &stats(vec![attempt(Provider::Twilio, Ok("SM1"))]));
-        let sent = line_with(&lines, "SmsSent");
-        assert_eq!(sent["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Country", "Outcome", "Provider"]]));
+    fn a_send_is_one_line_that_counts_by_provider_and_by_country() {
+        let lines = lines(&stats(vec![attempt(Provider::Twilio, Ok("SM1"))]));
+        let [line] = &lines[..] else { panic!("{lines:?}") };
+        assert_eq!(sets(line, "SmsSent"), &json!([["Provider", "Outcome"], ["Country", "Outcome"]]), "never all three");
+        assert_eq!(sets(line, "CodesSent"), &json!([[]]));
+        for metric in ["EstimatedCostMicroUsd", "UnverifiedCodes"] {
+            assert_eq!(sets(line, metric), &json!([["Country"], []]), "{metric}");
+        }
+        let mut members = line.clone();
+        members.as_object_mut().unwrap().remove("_aws");
         assert_eq!(
-            [&sent["Provider"], &sent["Country"], &sent["Outcome"], &sent["SmsSent"]],
-            [&json!("twilio"), &json!("US"), &json!("accepted"), &json!(1)]
+            members,
+            json!({"Provider": "twilio", "Country": "US", "Outcome": "accepted", "SmsSent": 1, "CodesSent": 1,
+                "UnverifiedCodes": 1, "EstimatedCostMicroUsd": 7_900})
         );
-        let code = line_with(&lines, "CodesSent");
-        assert_eq!(code["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Country"], []]));
-        assert_eq!([&code["EstimatedCostMicroUsd"], &code["UnverifiedCodes"]], [&json!(7_900), &json!(1)]);
     }
 
     #[test]
     fn a_failover_counts_each_provider_and_the_providers_failure() {
         let attempts = vec![attempt(Provider::Twilio, Err(FailureClass::AuthFailed)), attempt(Provider::Sns, Ok("5f1c"))];
-        let lines = lines(&metrics(), &stats(attempts));
+        let lines = lines(&stats(attempts));
         let overall = line_with(&lines, "SmsFailed");
         assert_eq!([&overall["SmsFailed"], &overall["SmsFailover"]], [&json!(1), &json!(1)]);
-        assert_eq!(lines.iter().filter(|line| !line["SmsSent"].is_null()).count(), 2);
-        assert_eq!(line_with(&lines, "CodesSent")["CodesSent"], 1, "one code, however many providers");
+        let asked: Vec<_> = lines.iter().map(|line| [&line["Provider"], &line["Outcome"], &line["SmsSent"]]).collect();
+        assert_eq!(
+            asked,
+            [[&json!("twilio"), &json!("auth_failed"), &json!(1)], [&json!("sns"), &json!("accepted"), &json!(1)]],
+            "two values of a dimension are two lines"
+        );
+        let codes: Vec<_> = lines.iter().filter(|line| !line["CodesSent"].is_null()).collect();
+        assert_eq!(codes.len(), 1, "one code, however many providers");
     }
 
     #[test]
     fn a_wrong_number_raises_no_alarm_and_counts_as_no_code_sent() {
-        let lines = lines(&metrics(), &stats(vec![attempt(Provider::Twilio, Err(FailureClass::NotMobile))]));
+        let lines = lines(&stats(vec![attempt(Provider::Twilio, Err(FailureClass::NotMobile))]));
         assert_eq!(line_with(&lines, "SmsSent")["Outcome"], "not_mobile");
-        for metric in ["SmsFailed", "SmsFailover", "CodesSent", "EstimatedCostMicroUsd"] {
+        for metric in ["SmsFailed", "SmsFailover", "CodesSent", "UnverifiedCodes", "EstimatedCostMicroUsd"] {
             assert!(lines.iter().all(|line| line[metric].is_null()), "{metric}");
         }
     }
@@ -352,29 +389,61 @@ mod tests {
     #[test]
     fn the_same_provider_asked_again_is_no_failover() {
         let attempts = vec![attempt(Provider::Twilio, Err(FailureClass::AuthFailed)), attempt(Provider::Twilio, Ok("SM1"))];
-        assert!(lines(&metrics(), &stats(attempts)).iter().all(|line| line["SmsFailover"].is_null()));
+        assert!(lines(&stats(attempts)).iter().all(|line| line["SmsFailover"].is_null()));
+    }
+
+    #[test]
+    fn a_notice_is_an_attempt_that_fails_and_costs_like_any_but_no_code() {
+        let mut stats = stats(vec![attempt(Provider::Twilio, Ok("SM1"))]);
+        let notice = MessageKind::Notification(NotificationKind::BackupCodeUsed);
+        stats.messages.push(message(notice, WORK, vec![attempt(Provider::Twilio, Err(FailureClass::UnknownOutcome))]));
+        let lines = lines(&stats);
+        let told: Vec<_> =
+            lines.iter().map(|line| [&line["Country"], &line["Outcome"], &line["EstimatedCostMicroUsd"]]).collect();
+        assert!(told.contains(&[&json!("US"), &json!("accepted"), &json!(7_900)]), "{told:?}");
+        assert!(told.contains(&[&json!("GB"), &json!("unknown_outcome"), &json!(7_900)]), "{told:?}");
+        assert_eq!(line_with(&lines, "SmsFailed")["SmsFailed"], 1);
+        assert_eq!(line_with(&lines, "CodesSent")["CodesSent"], 1);
+        assert_eq!(line_with(&lines, "UnverifiedCodes")["Country"], "US");
+    }
+
+    #[test]
+    fn countries_that_are_not_allowed_are_one() {
+        let notice = MessageKind::Notification(NotificationKind::TurnedOff);
+        let messages = vec![message(notice, FRENCH, vec![attempt(Provider::Twilio, Ok("SM1"))])];
+        let lines = lines(&RequestStats { messages, ..RequestStats::default() });
+        assert_eq!(line_with(&lines, "SmsSent")["Country"], "other");
+        assert_eq!(line_with(&lines, "EstimatedCostMicroUsd")["Country"], "other");
     }
 
     #[test]
     fn a_code_that_is_typed_in_settles_one_that_was_sent() {
-        let mut stats = stats(Vec::new());
+        let events = vec![event(AuditKind::Verify, AuditOutcome::Success)];
+        let lines = lines(&RequestStats { events, sms_code_accepted: true, ..RequestStats::default() });
+        let [line] = &lines[..] else { panic!("{lines:?}") };
+        assert_eq!([&line["UnverifiedCodes"], &line["Country"]], [&json!(-1), &json!("US")]);
+        assert_eq!([&line["VerifyResult"], &line["Outcome"]], [&json!(1), &json!("success")]);
+        assert_eq!(sets(line, "VerifyResult"), &json!([["Outcome"]]));
+    }
+
+    #[test]
+    fn a_code_that_was_accepted_as_proof_and_one_that_was_sent_count_each() {
+        let mut stats = stats(vec![attempt(Provider::Twilio, Ok("SM1"))]);
         stats.sms_code_accepted = true;
-        stats.events.push(event(AuditKind::Verify, AuditOutcome::Success));
-        let lines = lines(&metrics(), &stats);
-        let code = line_with(&lines, "CodesVerified");
-        assert_eq!([&code["CodesVerified"], &code["UnverifiedCodes"], &code["Country"]], [&json!(1), &json!(-1), &json!("US")]);
-        assert_eq!(line_with(&lines, "VerifyResult")["Outcome"], "success");
+        let lines = lines(&stats);
+        let balance: i64 = lines.iter().filter_map(|line| line["UnverifiedCodes"].as_i64()).sum();
+        assert_eq!((balance, lines.len()), (0, 2), "{lines:?}");
     }
 
     #[test]
     fn refusals_count_by_their_code_and_limit() {
-        let mut stats = stats(Vec::new());
+        let mut stats = RequestStats::default();
         stats.events.push(event(AuditKind::Verify, AuditOutcome::Refused(Refusal::InvalidCode { attempts_remaining: Some(4) })));
         stats.events.push(event(AuditKind::Locked, AuditOutcome::Success));
         stats.limit = Some(SendLimit::Number);
-        let lines = lines(&metrics(), &stats);
+        let lines = lines(&stats);
         assert_eq!(line_with(&lines, "VerifyResult")["Outcome"], "invalid_code");
-        assert_eq!(line_with(&lines, "Locked")["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));
+        assert_eq!(sets(line_with(&lines, "Locked"), "Locked"), &json!([[]]));
         assert_eq!(line_with(&lines, "LimitHit")["Limit"], "number");
     }
 }

@@ -14,6 +14,7 @@ use two_factor_tests::{
     captured_log::CapturedLog,
     logs_insights::{Query, Row},
     service::{HOME, Reply, TestService, WORK, wrong},
+    template::Template,
     tokens::SigningKey,
 };
 
@@ -99,6 +100,11 @@ fn every_field_that_a_query_names_is_one_of_the_lines_that_it_is_about() {
         let foreign: Vec<_> = fields.into_iter().filter(|field| *field != "target" && !known.contains(field)).collect();
         assert_eq!(foreign, Vec::<&str>::new(), "{query}");
     }
+    // The dashboard's, with what only it has taken out.
+    let dashboard = Template::load().resource("Dashboard")["Properties"]["DashboardBody"].to_string();
+    let query = dashboard.split("filter target").nth(1).unwrap().split(" by bin(5m)").next().unwrap();
+    let query = Query::parse(&format!("filter target{}", query.replace(['\\'], "")));
+    assert!(query.fields().into_iter().all(|field| field == "target" || of_requests.contains(field)), "{query:?}");
     let documented = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md")).unwrap();
     for field in REQUEST_FIELDS {
         assert!(documented.contains(&format!("`{field}`")), "{field} is not documented");
