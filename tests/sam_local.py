@@ -81,7 +81,7 @@ def invocations(log):
     assert len(invoke(log, "VerifyFunction", "verify", 200, {"code": code})["backup_codes"]) == 10
     assert invoke(log, "SetupFunction", "setup-status", 200)["enabled"] is True
     code = code_of(invoke(log, "SendSmsFunction", "send-sms", 200))
-    assert invoke(log, "VerifyFunction", "verify", 200, {"code": code})["verified"] is True
+    assert invoke(log, "VerifyFunction", "verify", 200, {"code": code, "purpose": "sign_in"})["purpose"] == "sign_in"
 
 
 def free_port():
@@ -158,7 +158,7 @@ def calls(api):
     codes = api.call("POST", "verify", 200, {"code": code})["backup_codes"]
     assert api.call("GET", "setup", 200)["enabled"] is True
     code = code_of(api.call("POST", "send-sms", 200, {}))
-    assert api.call("POST", "verify", 200, {"code": code})["verified"] is True
+    assert api.call("POST", "verify", 200, {"code": code, "purpose": "sign_in"})["purpose"] == "sign_in"
     assert api.call("DELETE", "setup/", 200, {"code": codes[0]}) == {"enabled": False}
 
 
