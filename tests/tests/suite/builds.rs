@@ -28,6 +28,21 @@ fn no_target_compiles_a_third_party_crate_again_that_make_test_has_compiled() {
     }
 }
 
+/// cargo machete looks at the packages only.
+#[test]
+fn each_dependency_of_the_workspace_is_one_of_a_package() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let (_, declared) = manifest.split_once("[workspace.dependencies]").unwrap();
+    let declared = declared.lines().take_while(|line| !line.starts_with('[')).filter_map(|line| Some(line.split_once(" = ")?.0));
+    let declared: BTreeSet<&str> = declared.filter(|name| !name.starts_with('#')).collect();
+    let metadata = cargo(&["metadata", "--no-deps", "--format-version", "1"]);
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let dependencies = packages.iter().flat_map(|package| package["dependencies"].as_array().unwrap());
+    let used: BTreeSet<&str> = dependencies.map(|dependency| dependency["name"].as_str().unwrap()).collect();
+    assert_eq!(declared, used);
+}
+
 #[test]
 fn the_list_of_targets_has_each_described_target_once() {
     let makefile = makefile();
@@ -65,17 +80,20 @@ fn selections_of_the_makefile() -> BTreeSet<Selection> {
 /// Name, version and features of each crate in such a build that is not of this workspace.
 fn features_of_third_parties(selection: &Selection) -> BTreeSet<String> {
     let edges = if selection.tests { "normal,build,dev" } else { "normal,build" };
-    let tree = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--offline", "--prefix", "none", "--format", "{p} {f}", "--edges", edges])
-        .args(&selection.packages)
-        .current_dir(root())
-        .output()
-        .unwrap();
-    assert!(tree.status.success(), "{selection:?}: {}", String::from_utf8_lossy(&tree.stderr));
+    let mut arguments = vec!["tree", "--prefix", "none", "--format", "{p} {f}", "--edges", edges];
+    arguments.extend(selection.packages.iter().map(String::as_str));
+    let tree = cargo(&arguments);
     let own = format!("({}", root().display());
-    let lines = String::from_utf8(tree.stdout).unwrap();
-    let lines = lines.lines().map(|line| line.trim_end_matches(" (*)")).filter(|line| !line.is_empty() && !line.contains(&own));
+    let lines = tree.lines().map(|line| line.trim_end_matches(" (*)")).filter(|line| !line.is_empty() && !line.contains(&own));
     lines.map(str::to_owned).collect()
+}
+
+/// What cargo prints, asking nobody.
+fn cargo(arguments: &[&str]) -> String {
+    let mut cargo = Command::new(env!("CARGO"));
+    let output = cargo.args(arguments).args(["--locked", "--offline"]).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 fn makefile() -> String {
