@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """`sam local …` on an embedded database of its own: `sam_local.py ARCH invoke SetupFunction --event events/setup.json`.
 
-Run by `make sam-local` and `make sam-local-api`, which build the functions and install SAM. The database stays in DATA_DIR, so
-that the next invocation knows what the one before did.
+Run by `make sam-local` and `make sam-local-api`, which build the functions and the program of the database (LOCAL), and install SAM.
+The database stays in DATA_DIR, so that the next invocation knows what the one before did.
 """
 
 import ipaddress
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -49,7 +50,7 @@ def run_beside_a_database(arguments):
     os.environ.setdefault("DATA_DIR", "data/sam-local")
     # A database that the shell or .env names may listen where no container reaches it: set to nothing, which hides both.
     os.environ.update(AWS_ENDPOINT_URL="", AWS_ENDPOINT_URL_DYNAMODB="")
-    command = ["cargo", "run", "--quiet", "--package", "two-factor-local", "--", "--development", "database", "--"]
+    command = [*shlex.split(os.environ["LOCAL"]), "database", "--"]
     os.execvp(command[0], [*command, sys.executable, __file__, "--beside", *arguments])
 
 

@@ -66,7 +66,7 @@ where
     F: Future<Output = Response>,
 {
     let handler = &handler;
-    lambda_http::lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| async move {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| async move {
         let deadline = time_to_answer(event.context.deadline, clock.now()).map(Deadline::after);
         Ok::<_, Infallible>(invoke(&event.payload, &event.context.request_id, deadline, handler).await)
     }))

@@ -344,7 +344,7 @@ fn a_send_is_given_back_once_and_leaves_the_code_after_it_alone_s12() {
     };
     for _ in 0..2 {
         story.run(&give_back).unwrap();
-        assert_eq!(story.events[0].details.attempts, [failed.clone()], "the trail tells who was asked");
+        assert_eq!(story.events[0].details.attempts, std::slice::from_ref(&failed), "the trail tells who was asked");
         assert_eq!(story.status().sends_remaining, 4, "given back once");
     }
     assert!(story.verify(second, None).is_ok());
