@@ -28,23 +28,39 @@ VENV := .venv
 TOOLS := $(VENV)/.installed
 MACHETE := $(VENV)/cargo-machete-0.9.2/bin/cargo-machete
 CARGO_LAMBDA := cargo lambda
+# Where `cargo build --workspace --bin …` puts a program. With --workspace the features of all packages count, whatever is built of
+# them: what one target has compiled, the next need not compile again with other features. `cargo run` does not know it.
+BINARIES := $(or $(CARGO_TARGET_DIR),$(CARGO_BUILD_TARGET_DIR),target)/debug
 # In development, unless APP_ENV is set in the environment or in .env. Without the flag the default is production, as everywhere.
-LOCAL := cargo run --quiet --package two-factor-local -- --development
+LOCAL := $(BINARIES)/two-factor-local --development
 # Where the functions are that `make build` built: a folder for each architecture, with one for each function.
 BOOTSTRAPS = $(CURDIR)/target/lambda/$(ARCH)
 # The Lambda runtime interface emulator, for this machine's processor.
 RIE = $$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-$(ARCH))
 
-.PHONY: help run test test-faults check watch database invoke build fmt token doctor events test-emulators test-cloud test-bootstraps template sam-build deploy deny unused smoke-watch bench-cold estimate clean
+# What `make` alone lists.
+USE := run token doctor estimate
+DEVELOP := test test-faults check fmt watch invoke database events template unused deny smoke-watch clean
+RELEASE := build test-bootstraps test-emulators test-cloud bench-cold sam-build deploy
+.PHONY: help two-factor-local $(USE) $(DEVELOP) $(RELEASE)
 
 # cargo finds cargo-lambda there, and cargo-lambda zig, which links for the C library of Lambda's Linux.
 watch invoke build: export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { does[$$1] = $$2 } \
+	  function list(title, targets) { print title; n = split(targets, target, " "); \
+	    for (i = 1; i <= n; i++) printf "  make %-16s %s\n", target[i], does[target[i]] } \
+	  END { list("Use", "$(USE)"); list("Develop", "$(DEVELOP)"); list("Release", "$(RELEASE)") }' $(MAKEFILE_LIST)
 
 run: ## Serve all three endpoints on an embedded DynamoDB (PORT=3000, DATA_DIR=…, SMS_INBOX=1)
-	cargo run --package two-factor-local -- --development serve
+	cargo build --workspace --bin two-factor-local
+	@$(LOCAL) serve
+
+watch database token events: two-factor-local
+
+two-factor-local:
+	@cargo build --quiet --workspace --bin two-factor-local
 
 test: ## Run every test that needs nothing but Rust
 	cargo test --workspace
@@ -90,7 +106,8 @@ token: ## Print a development token (SUB=alice)
 	@$(LOCAL) token '$(SUB)'
 
 doctor: ## Check a deployment, look at accounts and help their users (ARGS="check"; docs/operations.md)
-	@cargo run --quiet --package two-factor-operator --bin doctor -- $(ARGS)
+	@cargo build --quiet --workspace --bin doctor
+	@$(BINARIES)/doctor $(ARGS)
 
 events: ## Put a token that lasts until 2100 into every file of events/
 	@token=$$($(LOCAL) token alice 4102444800) && \
@@ -130,10 +147,12 @@ smoke-watch: $(TOOLS) ## Enroll through `make watch`, with curl
 	tests/watch.sh
 
 bench-cold: build ## Measure cold starts of the release binaries, everything around them behind TLS (STARTS=20)
-	cargo run --quiet --package two-factor-bench -- $(BOOTSTRAPS)
+	cargo build --quiet --workspace --bin bench_cold
+	$(BINARIES)/bench_cold $(BOOTSTRAPS)
 
 estimate: ## Print what text messages cost in a month (USERS=1000 SMS=2 MIX=US=70,GB=30 PROVIDER=twilio)
-	@cargo run --quiet --package two-factor-local --bin estimate -- '$(USERS)' '$(SMS)' '$(MIX)' '$(PROVIDER)'
+	@cargo build --quiet --workspace --bin estimate
+	@$(BINARIES)/estimate '$(USERS)' '$(SMS)' '$(MIX)' '$(PROVIDER)'
 
 clean: ## Remove everything that was built or installed here
 	cargo clean

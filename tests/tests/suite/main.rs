@@ -7,6 +7,7 @@ mod auth;
 mod bad_input;
 mod bootstraps;
 mod budget;
+mod builds;
 mod config;
 mod connections;
 mod emulator;
