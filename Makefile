@@ -30,6 +30,7 @@ test-emulators test-cloud bench-cold: ARCH := $(if $(filter arm64 aarch64,$(shel
 VENV := .venv
 TOOLS := $(VENV)/.installed
 MACHETE := $(VENV)/cargo-machete-0.9.2/bin/cargo-machete
+MUTANTS := $(VENV)/cargo-mutants-27.1.0/bin/cargo-mutants
 CARGO_LAMBDA := cargo lambda
 # Where `cargo build --workspace --bin …` puts a program. With --workspace the features of all packages count, whatever is built of
 # them: what one target has compiled, the next need not compile again with other features. `cargo run` does not know it.
@@ -44,7 +45,7 @@ RIE = $$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-$(ARCH))
 
 # What `make` alone lists.
 USE := run token doctor estimate cost
-DEVELOP := test test-races check fmt watch sam-local sam-local-api test-sam-local invoke database events template unused deny smoke-watch clean
+DEVELOP := test test-races mutants check fmt watch sam-local sam-local-api test-sam-local invoke database events template unused deny smoke-watch clean
 RELEASE := build test-bootstraps test-emulators test-cloud bench-cold sam-build deploy
 .PHONY: help two-factor-local $(USE) $(DEVELOP) $(RELEASE)
 
@@ -71,6 +72,10 @@ test: ## Run every test that needs nothing but Rust
 
 test-races: ## Play rounds of requests at once, with and without storage that fails under them (ROUNDS=1000 of each test)
 	TEST_ROUNDS=$(ROUNDS) cargo test --package two-factor-tests --test suite -- races:: storage_faults::
+
+mutants: $(MUTANTS) ## Break the domain and the use cases, a place at a time, and list what no test notices (hours)
+	$(MUTANTS) mutants --package two-factor --file 'shared/src/domain/**' --output target/mutants/domain -- --lib
+	$(MUTANTS) mutants --package two-factor --file 'shared/src/use_cases/**' --test-package two-factor-tests --output target/mutants/use_cases
 
 check: ## Check format, lints, docs and layering
 	cargo fmt --all --check
@@ -188,3 +193,6 @@ $(TOOLS): requirements-dev.txt
 # Compiled here: PyPI does not have it.
 $(MACHETE):
 	cargo install --quiet --locked --debug --root $(VENV)/cargo-machete-0.9.2 cargo-machete@0.9.2
+
+$(MUTANTS):
+	cargo install --quiet --locked --root $(VENV)/cargo-mutants-27.1.0 cargo-mutants@27.1.0
