@@ -15,6 +15,8 @@ use two_factor::{
     config::{ConfigError, Vars},
 };
 
+use crate::dynamodb_api;
+
 /// The file within the data folder.
 const FILE: &str = "dynamodb.sqlite";
 
@@ -38,8 +40,8 @@ impl EmbeddedDatabase {
         Self::start_at(data, (Ipv4Addr::LOCALHOST, port).into())
     }
 
-    /// The same at another address of this machine: whoever reaches that can read and write everything, since nobody checks
-    /// signatures.
+    /// The same at another address of this machine: whoever reaches that can read and write everything, but for web pages, since
+    /// nobody checks signatures.
     ///
     /// # Errors
     /// As [`EmbeddedDatabase::start`], and when the address is not one of this machine.
@@ -54,8 +56,9 @@ impl EmbeddedDatabase {
         let thread = thread::Builder::new().name("dynamodb".to_owned()).spawn(move || {
             runtime.block_on(async {
                 if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
+                    // axum keeps accepting after a failed accept, and so never ends with an error.
                     tokio::select! {
-                        () = dynoxide::server::serve_on(listener, database) => {}
+                        _ = axum::serve(listener, dynamodb_api::router(database)) => {}
                         _ = stopped => {}
                     }
                 }

@@ -1,9 +1,11 @@
 //! The local stack: everything that runs the service on one machine. No function depends on it.
 
 pub mod database;
+mod dynamodb_api;
 mod gateway;
 pub mod server;
 pub mod settings;
 pub mod sms_inbox;
 pub mod stack;
+mod web_pages;
 pub mod welcome;

@@ -14,6 +14,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{ConnectInfo, Request, State},
+    middleware::{self, Next},
     response::Response,
     routing::get,
 };
@@ -31,6 +32,7 @@ use two_factor::{
 use crate::{
     gateway::{self, MAX_BODY},
     sms_inbox::SmsInbox,
+    web_pages,
 };
 
 /// How long [`LocalServer::stop`] waits for the requests that are under way.
@@ -39,8 +41,9 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// What the server does beside calling the functions.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Whether any web page may call: answers preflight requests and allows every origin.
-    pub cors: bool,
+    /// Whether any web page may call: answers preflight requests and allows every origin. Otherwise pages of other origins are
+    /// refused.
+    pub any_origin: bool,
     /// The inbox whose text messages `GET /_inbox` shows.
     pub inbox: Option<Arc<SmsInbox>>,
 }
@@ -89,7 +92,7 @@ impl LocalServer {
 
 struct Gateway {
     app: Arc<App>,
-    cors: bool,
+    any_origin: bool,
     /// Tells the request ids of this server from those of an earlier one on the same database.
     run: u64,
     requests: AtomicU64,
@@ -97,21 +100,45 @@ struct Gateway {
 
 fn router(app: Arc<App>, options: Options) -> Router {
     let run = RandomState::new().hash_one("run");
-    let gateway = Gateway { app, cors: options.cors, run, requests: AtomicU64::new(0) };
+    let gateway = Gateway { app, any_origin: options.any_origin, run, requests: AtomicU64::new(0) };
     let router = Router::new().fallback(call).with_state(Arc::new(gateway));
-    match options.inbox {
+    let router = match options.inbox {
         Some(inbox) => router.route("/_inbox", get(async move || inbox.as_json())),
         None => router,
+    };
+    let router = if options.any_origin { router } else { router.layer(middleware::from_fn(refuse_other_origins)) };
+    router.layer(middleware::from_fn(refuse_other_names))
+}
+
+/// Lets pass what calls this machine by a loopback name.
+pub(crate) async fn refuse_other_names(request: Request, next: Next) -> Response {
+    if web_pages::called_as(request.uri(), request.headers()).is_some_and(|called| web_pages::is_loopback(&called)) {
+        return next.run(request).await;
     }
+    let message = "This server answers to loopback names only, so that no web page reaches it under a name of its own: call it as \
+                   http://localhost or http://127.0.0.1, with its port.";
+    gateway_answer(StatusCode::MISDIRECTED_REQUEST, message)
+}
+
+/// Lets pass what no web page sends, and pages of this very server. The development secret is public, so that any page can make a
+/// token, and not to read the answer is no hindrance to one that wants text messages to be sent.
+async fn refuse_other_origins(request: Request, next: Next) -> Response {
+    let called = web_pages::called_as(request.uri(), request.headers());
+    if called.is_some_and(|called| !web_pages::is_from_another_origin(request.headers(), &called)) {
+        return next.run(request).await;
+    }
+    let message = "Web pages of other origins may call in development only, and only where nothing is really sent: start the server \
+                   with SMS_INBOX=1, or without an SMS provider.";
+    gateway_answer(StatusCode::FORBIDDEN, message)
 }
 
 /// Calls the function of the path. The call goes on if the client leaves, as it does on Lambda.
 async fn call(State(gateway): State<Arc<Gateway>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if gateway.cors && is_preflight(&parts) {
+    if gateway.any_origin && is_preflight(&parts) {
         return preflight(&parts.headers);
     }
-    let cors = gateway.cors && parts.headers.contains_key(header::ORIGIN);
+    let cors = gateway.any_origin && parts.headers.contains_key(header::ORIGIN);
     let mut response = match body_up_to_the_limit(body).await {
         Some(body) => tokio::spawn(call_function(gateway, parts, body, peer)).await.unwrap_or_else(|_| failed_invocation()),
         None => gateway_answer(StatusCode::BAD_REQUEST, "Bad Request"),

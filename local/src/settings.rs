@@ -42,10 +42,6 @@ impl Settings {
         if default == Environment::Development {
             set_default(&mut variables, "APP_ENV", "development");
         }
-        if !variables.contains_key("RUST_LOG") {
-            // The embedded database warns of every refused condition; that is how races end, and the service speaks for itself.
-            set_default(&mut variables, "LOG_LEVEL", "info,dynoxide=error");
-        }
         let vars = Vars::new(variables.clone());
         let sms_inbox = match vars.get("SMS_INBOX") {
             None | Some("0") => false,

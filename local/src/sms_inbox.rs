@@ -13,12 +13,15 @@ use axum::{
     body::{Body, Bytes},
     extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
+    middleware,
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
 use serde::Serialize;
 use serde_json::json;
 use tokio::{net::TcpListener, sync::oneshot};
+
+use crate::server;
 
 /// A request to send a text message, as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -97,6 +100,7 @@ impl SmsInbox {
         let router = Router::new()
             .route("/2010-04-01/Accounts/{account}/Messages.json", post(receive))
             .route("/_inbox", get(show))
+            .layer(middleware::from_fn(server::refuse_other_names))
             .with_state(Arc::clone(&shelf));
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(async move {

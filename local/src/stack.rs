@@ -10,6 +10,7 @@ use two_factor::{
     },
     app::{App, StartError, read_settings},
     config::{Config, ConfigError, ConfigErrors, Environment},
+    domain::Provider,
 };
 
 use crate::{
@@ -55,10 +56,23 @@ pub enum StackError {
 pub struct Stack {
     /// The three functions behind one port.
     pub server: LocalServer,
-    /// The inbox, if `SMS_INBOX` asks for one.
-    pub inbox: Option<Arc<SmsInbox>>,
+    /// Where its text messages go.
+    pub messages: Messages,
     /// The embedded database; `None` if the settings name another one.
     pub database: Option<EmbeddedDatabase>,
+}
+
+/// Where text messages go.
+#[derive(Clone, Debug)]
+pub enum Messages {
+    /// Nowhere: in development, where no provider is configured, codes are in the answers.
+    Answers,
+    /// Nowhere: in production, where no provider is configured, no code can be sent.
+    Nowhere,
+    /// To the inbox that `SMS_INBOX` asks for.
+    Inbox(Arc<SmsInbox>),
+    /// To people, through these providers in their order; that costs money.
+    Providers(Vec<Provider>),
 }
 
 impl Stack {
@@ -85,11 +99,19 @@ impl Stack {
         let database = start_database(&mut settings).await?;
         let inbox = if settings.sms_inbox { Some(Arc::new(start_inbox(&mut settings, announce).await?)) } else { None };
         let vars = settings.vars();
-        let cors = Environment::of(&vars)? == Environment::Development;
+        let development = Environment::of(&vars)? == Environment::Development;
         let app = Arc::new(App::start(vars).await?);
-        let server = LocalServer::start(listener, app, Options { cors, inbox: inbox.clone() })
-            .map_err(|error| StackError::Port { port, error })?;
-        Ok(Self { server, inbox, database })
+        let messages = match inbox.clone() {
+            Some(inbox) => Messages::Inbox(inbox),
+            None if !app.providers.is_empty() => Messages::Providers(app.providers.clone()),
+            None if development => Messages::Answers,
+            None => Messages::Nowhere,
+        };
+        // Whatever a page does costs nothing then.
+        let any_origin = development && matches!(messages, Messages::Answers | Messages::Inbox(_));
+        let server =
+            LocalServer::start(listener, app, Options { any_origin, inbox }).map_err(|error| StackError::Port { port, error })?;
+        Ok(Self { server, messages, database })
     }
 }
 

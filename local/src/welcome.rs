@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::stack::Stack;
+use crate::stack::{Messages, Stack};
 
 /// The text for a stack that has just started. `token` is a token for the user `alice`, or why there is none.
 pub fn text(stack: &Stack, token: Result<&str, &impl Display>) -> String {
@@ -13,8 +13,14 @@ pub fn text(stack: &Stack, token: Result<&str, &impl Display>) -> String {
         Some(database) => line(format!("  database  embedded DynamoDB at {}", database.endpoint())),
         None => line("  database  the DynamoDB that AWS_ENDPOINT_URL names".to_owned()),
     }
-    if stack.inbox.is_some() {
-        line(format!("  inbox     {url}/_inbox shows the text messages; they are printed here too"));
+    match &stack.messages {
+        Messages::Answers => line("  messages  none: no SMS provider is configured, so the code is in the answer".to_owned()),
+        Messages::Nowhere => line("  messages  none: no SMS provider is configured, so no code can be sent".to_owned()),
+        Messages::Inbox(_) => line(format!("  messages  {url}/_inbox shows them; they are printed here too")),
+        Messages::Providers(providers) => {
+            let names: Vec<_> = providers.iter().map(|provider| provider.as_str()).collect();
+            line(format!("  messages  sent by {}, to real phones and for real money", names.join(", or else ")));
+        }
     }
     let token = match token {
         Ok(token) => token,
@@ -31,16 +37,29 @@ pub fn text(stack: &Stack, token: Result<&str, &impl Display>) -> String {
             if body.is_empty() { String::new() } else { format!(" \\\n    -H 'Content-Type: application/json' -d {body}") };
         format!("curl -s -X {method} {url}/api/v1/auth/2fa/{path}/ \\\n    -H 'Authorization: Bearer {token}'{body}")
     };
-    let setup = call("POST", "setup", r#"'{"method": "sms", "phone_number": "+14155551234"}'"#);
+    let enroll = call("POST", "setup", r#"'{"method": "sms", "phone_number": "+12015550123"}'"#);
+    // How the first two commands begin: with what enrolls, and with what puts the code into a variable.
+    let (enroll, code) = match &stack.messages {
+        Messages::Nowhere => return text,
+        Messages::Answers => (
+            format!("ANSWER=$({enroll}); echo \"$ANSWER\""),
+            "CODE=$(echo \"$ANSWER\" | grep -o 'use code: [0-9]*' | grep -o '[0-9]*$')\n  ".to_owned(),
+        ),
+        Messages::Inbox(_) => (
+            format!("{enroll}; echo"),
+            format!("CODE=$(curl -s {url}/_inbox | grep -o '\"Body\":\"[0-9]*' | tail -n 1 | grep -o '[0-9]*$')\n  "),
+        ),
+        Messages::Providers(_) => {
+            // One command each, of several lines, so that `read` never takes a pasted line for what is typed.
+            let own = call("POST", "setup", r#""{\"method\": \"sms\", \"phone_number\": \"$NUMBER\"}""#);
+            let ask = |question: &str, name: &str| format!("printf '{question}: '; read -r {name}; \\\n  ");
+            let number = ask("Your own number, such as +12015550123", "NUMBER");
+            (format!("{number}{own}; echo"), ask("The code in the text message", "CODE"))
+        }
+    };
     line("Paste these, one after the other: start enrollment, verify the code, see the result.\n".to_owned());
-    if stack.inbox.is_some() {
-        line(format!("  {setup}; echo\n"));
-        line(format!("  CODE=$(curl -s {url}/_inbox | grep -o '\"Body\":\"[0-9]*' | tail -n 1 | grep -o '[0-9]*$')"));
-    } else {
-        line(format!("  ANSWER=$({setup}); echo \"$ANSWER\"\n"));
-        line("  CODE=$(echo \"$ANSWER\" | grep -o 'use code: [0-9]*' | grep -o '[0-9]*$')".to_owned());
-    }
-    line(format!("  {}; echo\n", call("POST", "verify", r#""{\"code\": \"$CODE\"}""#)));
+    line(format!("  {enroll}\n"));
+    line(format!("  {code}{}; echo\n", call("POST", "verify", r#""{\"code\": \"$CODE\"}""#)));
     line(format!("  {}; echo\n", call("GET", "setup", "")));
     line("Ctrl-C stops it.".to_owned());
     text

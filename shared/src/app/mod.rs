@@ -32,7 +32,7 @@ use crate::{
         sms::ProviderConfig,
         unread::unread_names,
     },
-    domain::price,
+    domain::{Provider, price},
     observability::{
         log,
         metrics::{self, Metrics},
@@ -120,6 +120,8 @@ pub type TwoFactor = Service<DynamoStore, Sender>;
 pub struct App {
     /// The use cases.
     pub service: TwoFactor,
+    /// The configured providers, in the order in which they are asked.
+    pub providers: Vec<Provider>,
     environment: Environment,
     authenticator: Authenticator<JwksKeys>,
     metrics: Option<Metrics>,
@@ -176,7 +178,8 @@ impl App {
         let store = store.with_try_timeout(store_try_timeout);
         let rules = Rules { pepper: app.pepper, policy, allowed_countries: app.allowed_countries, template: app.messages };
         let service = Service::new(store, sms, clock, random, rules);
-        Ok(Self { service, environment: app.environment, authenticator, metrics, request_time })
+        let providers = sms_config.providers.iter().map(ProviderConfig::provider).collect();
+        Ok(Self { service, providers, environment: app.environment, authenticator, metrics, request_time })
     }
 }
 

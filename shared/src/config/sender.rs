@@ -55,7 +55,7 @@ pub enum SenderKind {
 }
 
 impl SenderId {
-    /// A phone number in E.164 (`+14155550100`), a short code of 3 to 8 digits, or a name of at most 11 letters, digits and `-_&.`,
+    /// A phone number in E.164 (`+12015550123`), a short code of 3 to 8 digits, or a name of at most 11 letters, digits and `-_&.`,
     /// at least one of them a letter. No provider takes anything else.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl SenderId {
             Some(digits) if all_digits(digits) && (7..=15).contains(&digits.len()) && !digits.starts_with('0') => {
                 sender(SenderKind::Number, digits)
             }
-            Some(_) => Err("must be + and 7 to 15 digits where it begins with +, such as +14155550100"),
+            Some(_) => Err("must be + and 7 to 15 digits where it begins with +, such as +12015550123"),
             None if all_digits(text) && text.starts_with('0') => {
                 Err("is a number as it is dialed within a country: write + and the country calling code instead of the 0")
             }
@@ -78,7 +78,7 @@ impl SenderId {
                 let is_name = (1..=11).contains(&text.len())
                     && text.bytes().any(|byte| byte.is_ascii_alphabetic())
                     && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_&.".contains(&byte));
-                let wrong = "must be a phone number (+14155550100), a short code, or a name of 1 to 11 letters and digits with at \
+                let wrong = "must be a phone number (+12015550123), a short code, or a name of 1 to 11 letters and digits with at \
                              least one letter";
                 if is_name { sender(SenderKind::Name, text) } else { Err(wrong) }
             }

@@ -5,17 +5,24 @@ use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
+    process::Stdio,
     time::Duration,
 };
 
 use reqwest::{Client, Method, Response, header::HeaderMap};
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    process::Command,
+};
 use two_factor::{
     adapters::{development_token::TokenMint, http::public_client, system::SystemClock},
     config::{Config, ConfigError, Environment, Vars},
     ports::Clock as _,
 };
 use two_factor_local::{
+    database::EmbeddedDatabase,
     settings::Settings,
     sms_inbox::{Reply, SmsInbox},
     stack::Stack,
@@ -114,15 +121,151 @@ async fn any_web_page_may_call_in_development() {
 }
 
 #[tokio::test]
-async fn no_web_page_may_call_in_production() {
-    let stack = start(&[
-        ("APP_ENV", "production"),
-        ("CODE_PEPPER", "a pepper for tests, which has 32 bytes or more"),
-        ("AUTH_JWT_SECRET", "a token secret for tests, which has 32 bytes"),
-    ])
-    .await;
+async fn any_web_page_may_call_where_an_inbox_takes_the_messages() {
+    let stack = start(&[("SMS_INBOX", "1")]).await;
     let answer = stack.client.get(stack.url("setup")).header("Origin", "https://app.example.com").send().await.unwrap();
-    assert!(!answer.headers().contains_key("access-control-allow-origin"));
+    assert_eq!(header(answer.headers(), "access-control-allow-origin"), "*");
+}
+
+#[tokio::test]
+async fn no_web_page_of_another_origin_spends_messages_of_a_provider() {
+    let twilio = SmsInbox::start(|_| {}).await.unwrap();
+    let stack = start(&twilio_at(&twilio.url())).await;
+    let (own, url) = (stack.stack.server.url(), stack.url("setup"));
+
+    let preflight = stack
+        .client
+        .request(Method::OPTIONS, &url)
+        .header("Origin", "https://app.example.com")
+        .header("Access-Control-Request-Method", "POST")
+        .header("Access-Control-Request-Headers", "authorization,content-type");
+    let refused = preflight.send().await.unwrap();
+    assert_eq!(refused.status(), 403);
+    assert!(!allows_something(refused.headers()), "{:?}", refused.headers());
+
+    // The development secret is public: a page can make the token itself. Text needs no preflight request (Fetch standard, CORS-safelisted).
+    for (origin, reason) in [
+        ("https://app.example.com", "another site"),
+        ("null", "a sandboxed frame, or a file"),
+        ("http://localhost:5173", "another server of this machine"),
+        ("https://127.0.0.1", "another scheme and port"),
+    ] {
+        for content_type in ["application/json", "text/plain"] {
+            let request = stack.client.post(&url).bearer_auth(&stack.token).header("Origin", origin);
+            let refused = request.header("Content-Type", content_type).body(ENROLL).send().await.unwrap();
+            assert_eq!(refused.status(), 403, "{reason}, {content_type}");
+            assert!(!allows_something(refused.headers()), "{reason}: {:?}", refused.headers());
+            let told = refused.text().await.unwrap();
+            assert!(told.contains("SMS_INBOX=1"), "what helps: {told}");
+        }
+    }
+    assert!(twilio.received().is_empty(), "nothing was sent");
+
+    let request = stack.client.post(&url).bearer_auth(&stack.token).header("Origin", own);
+    let sent = request.header("Content-Type", "application/json").body(ENROLL).send().await.unwrap();
+    assert_eq!(sent.status(), 200, "a page of this very server is no stranger");
+    assert_eq!(twilio.received().len(), 1);
+}
+
+#[tokio::test]
+async fn no_web_page_of_another_origin_may_call_in_production() {
+    let stack = start(&PRODUCTION).await;
+    let answer = stack.client.get(stack.url("setup")).header("Origin", "https://app.example.com").send().await.unwrap();
+    assert_eq!(answer.status(), 403);
+    assert!(!allows_something(answer.headers()));
+}
+
+#[tokio::test]
+async fn a_server_of_this_machine_answers_to_no_name_that_a_web_page_could_bring() {
+    let stack = start(&[("SMS_INBOX", "1")]).await;
+    let server = stack.stack.server.url();
+    for path in ["/api/v1/auth/2fa/setup/", "/_inbox"] {
+        for (name, status) in [
+            ("localhost:3000", None),
+            ("LOCALHOST", None),
+            ("app.localhost:5173", None),
+            ("127.0.0.1", None),
+            ("127.8.8.8:3000", None),
+            ("[::1]:3000", None),
+            ("rebound.example.com", Some(421)),
+            ("localhost.example.com:3000", Some(421)),
+            ("notlocalhost", Some(421)),
+            ("127.0.0.1.example.com", Some(421)),
+            ("127.0.0.1@example.com", Some(421)),
+            ("192.0.2.1:3000", Some(421)),
+            ("[2001:db8::1]", Some(421)),
+            ("host.docker.internal", Some(421)),
+        ] {
+            let request = stack.client.get(format!("{server}{path}")).bearer_auth(&stack.token).header("Host", name);
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), status.unwrap_or(200), "{path}, called as {name}");
+            if status.is_some() {
+                let told = answer.text().await.unwrap();
+                assert!(told.contains("http://localhost"), "what helps: {told}");
+            }
+        }
+    }
+    let address = server.strip_prefix("http://").unwrap();
+    for (request, status, reason) in [
+        ("GET /_inbox HTTP/1.1\r\nConnection: close\r\n\r\n", "421", "no name"),
+        ("GET /_inbox HTTP/1.0\r\n\r\n", "421", "no name, which HTTP/1.0 allows"),
+        ("GET /_inbox HTTP/1.1\r\nHost: localhost\r\nHost: a.example\r\nConnection: close\r\n\r\n", "421", "two names"),
+        (
+            "GET http://a.example/_inbox HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+            "421",
+            "the target wins (RFC 9112)",
+        ),
+        ("GET http://localhost/_inbox HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "200", "as a proxy asks"),
+    ] {
+        let answer = raw(address, request).await;
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{reason}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_inbox_itself_answers_to_no_name_that_a_web_page_could_bring() {
+    let inbox = SmsInbox::start(|_| {}).await.unwrap();
+    let client = public_client(&Vars::default()).unwrap();
+    let answer = client.get(format!("{}/_inbox", inbox.url())).header("Host", "rebound.example.com").send().await.unwrap();
+    assert_eq!(answer.status(), 421);
+}
+
+#[tokio::test]
+async fn no_web_page_reads_the_database() {
+    let database = EmbeddedDatabase::start(None, 0).unwrap();
+    let client = public_client(&Vars::default()).unwrap();
+    let url = format!("{}/", database.endpoint());
+    let list = |headers: &[(&'static str, &'static str)]| {
+        let request = client.post(&url).header("Content-Type", "application/x-amz-json-1.0");
+        let request = request.header("X-Amz-Target", "DynamoDB_20120810.ListTables").header("Authorization", SIGNED);
+        let request = request.header("X-Amz-Date", "20260101T000000Z").body("{}");
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send()
+    };
+    for (headers, status, reason) in [
+        (&[][..], 200, "a program"),
+        (&[("Host", "localhost:8000")], 200, "the same by name"),
+        (&[("Host", "host.docker.internal:8000")], 200, "a container"),
+        (&[("Host", "172.17.0.1:8000")], 200, "an address: only names can be bound to another one"),
+        (&[("Host", "rebound.example.com")], 421, "DNS rebinding"),
+        (&[("Origin", "https://app.example.com")], 403, "a page"),
+        (&[("Origin", "null")], 403, "a page of no origin"),
+        (&[("Origin", "http://127.0.0.1")], 403, "a page of this machine: the database has none"),
+        (&[("Sec-Fetch-Site", "cross-site")], 403, "a browser that does not say the origin"),
+        (&[("Sec-Fetch-Site", "same-site")], 403, "another port of this machine"),
+    ] {
+        let answer = list(headers).await.unwrap();
+        assert_eq!(answer.status(), status, "{reason}");
+        assert!(!allows_something(answer.headers()), "{reason}: {:?}", answer.headers());
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(body.get("TableNames").is_some(), status == 200, "{reason}: {body}");
+        assert_eq!(body["message"].is_string(), status != 200, "an SDK shows the reason, {reason}: {body}");
+    }
+    let preflight = client.request(Method::OPTIONS, &url).header("Origin", "https://app.example.com");
+    let preflight =
+        preflight.header("Access-Control-Request-Method", "POST").header("Access-Control-Request-Headers", "x-amz-target");
+    let answer = preflight.send().await.unwrap();
+    assert_eq!(answer.status(), 403);
+    assert!(!allows_something(answer.headers()), "{:?}", answer.headers());
 }
 
 #[tokio::test]
@@ -170,10 +313,51 @@ async fn a_data_folder_keeps_the_enrollment_over_a_restart() {
 #[tokio::test]
 async fn the_welcome_text_has_three_commands_and_a_token() {
     let stack = start(&[]).await;
-    let text = welcome::text(&stack.stack, Ok::<_, &ConfigError>(stack.token.as_str()));
+    let text = welcome(&stack);
     assert_eq!(text.matches("curl -s -X").count(), 3, "{text}");
     assert_eq!(text.matches(&format!("Bearer {}", stack.token)).count(), 3, "each can be pasted as it is");
+    assert!(text.contains("+12015550123"), "{text}");
     assert!(text.contains("make token SUB=bob"), "{text}");
+}
+
+#[tokio::test]
+async fn the_commands_of_the_welcome_text_enroll_when_pasted() {
+    for settings in [&[][..], &[("SMS_INBOX", "1")]] {
+        let stack = start(settings).await;
+        let answers = paste(&welcome(&stack), "").await;
+        assert!(answers.contains(r#""verified":true"#), "{settings:?}: {answers}");
+        assert!(
+            answers.contains(r#""enabled":true,"method":"sms","phone_number_masked":"+1****0123""#),
+            "{settings:?}: {answers}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn with_a_provider_the_welcome_text_names_it_and_asks_for_number_and_code() {
+    let twilio = SmsInbox::start(|_| {}).await.unwrap();
+    let stack = start(&twilio_at(&twilio.url())).await;
+    let text = welcome(&stack);
+    assert!(text.contains("sent by twilio"), "{text}");
+    assert!(!text.contains(r#""phone_number": "+1"#) && !text.contains("use code"), "no number of others: {text}");
+
+    // What a person types: the number, and the code, which is not known before it is sent.
+    let steps: Vec<String> = commands(&text);
+    let [enroll, verify, status] = &steps[..] else { panic!("three commands: {steps:?}") };
+    let answer = shell(enroll, "+12015550142\n").await;
+    assert!(answer.contains("own number") && answer.contains("+1****0142"), "{answer}");
+    let message = twilio.received().pop().unwrap();
+    assert_eq!(message.to(), "+12015550142");
+    let answer = shell(verify, &format!("{}\n", &message.body()[..6])).await;
+    assert!(answer.contains(r#""verified":true"#), "{answer}");
+    assert!(shell(status, "").await.contains(r#""enabled":true"#));
+}
+
+#[tokio::test]
+async fn in_production_without_a_provider_the_welcome_text_promises_no_code() {
+    let stack = start(&PRODUCTION).await;
+    let text = welcome(&stack);
+    assert!(text.contains("no SMS provider is configured") && !text.contains("curl"), "{text}");
 }
 
 #[tokio::test]
@@ -197,6 +381,16 @@ async fn the_inbox_answers_as_it_is_told_and_then_queues() {
     assert_eq!(numbers, ["+12015550101", "+12015550102", "+12015550103", "+12015550104"], "each request is kept");
     assert!(inbox.received()[0].authorization.as_ref().unwrap().starts_with("Basic "));
 }
+
+/// A signature as an SDK writes it, which nobody checks.
+const SIGNED: &str =
+    "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host;x-amz-date, Signature=0";
+
+const PRODUCTION: [(&str, &str); 3] = [
+    ("APP_ENV", "production"),
+    ("CODE_PEPPER", "a pepper for tests, which has 32 bytes or more"),
+    ("AUTH_JWT_SECRET", "a token secret for tests, which has 32 bytes"),
+];
 
 const ENROLL: &str = r#"{"method": "sms", "phone_number": "+12015550123"}"#;
 
@@ -242,6 +436,50 @@ async fn failure(variables: &[(&str, &str)]) -> String {
         Err(error) => error.to_string(),
         Ok(settings) => Stack::start(settings, |_| {}).await.map(|_| ()).expect_err("it must not start").to_string(),
     }
+}
+
+/// The settings of a real provider, which is at `url`.
+fn twilio_at(url: &str) -> [(&str, &str); 4] {
+    [
+        ("TWILIO_BASE_URL", url),
+        ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000000"),
+        ("TWILIO_AUTH_TOKEN", "token"),
+        ("TWILIO_PHONE_NUMBER", "+15005550006"),
+    ]
+}
+
+fn welcome(stack: &Running) -> String {
+    welcome::text(&stack.stack, Ok::<_, &ConfigError>(stack.token.as_str()))
+}
+
+/// The commands of the welcome text: what is between blank lines and calls curl.
+fn commands(text: &str) -> Vec<String> {
+    text.split("\n\n").filter(|paragraph| paragraph.contains("curl")).map(str::to_owned).collect()
+}
+
+/// What the commands of the welcome text print, one after the other in one shell, to somebody who types `typed`.
+async fn paste(text: &str, typed: &str) -> String {
+    shell(&commands(text).join("\n"), typed).await
+}
+
+async fn shell(script: &str, typed: &str) -> String {
+    let mut shell = Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    // Dropped at the end of the statement, as the end of what is typed.
+    shell.stdin.take().unwrap().write_all(typed.as_bytes()).await.unwrap();
+    String::from_utf8(shell.wait_with_output().await.unwrap().stdout).unwrap()
+}
+
+/// Sends bytes that no client would, and returns the answer's.
+async fn raw(address: &str, request: &str) -> String {
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+fn allows_something(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| name.as_str().starts_with("access-control-"))
 }
 
 async fn problem(response: Response) -> (u16, String) {
