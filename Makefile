@@ -37,7 +37,7 @@ CARGO_LAMBDA := cargo lambda
 BINARIES := $(or $(CARGO_TARGET_DIR),$(CARGO_BUILD_TARGET_DIR),target)/debug
 # In development, unless APP_ENV is set in the environment or in .env. Without the flag the default is production, as everywhere.
 LOCAL := $(BINARIES)/two-factor-local --development
-SAM_LOCAL := LOCAL="$(LOCAL)" $(VENV)/bin/python local/sam_local.py
+SAM_LOCAL := env LOCAL="$(LOCAL)" $(VENV)/bin/python local/sam_local.py
 # Where the functions are that `make build` built: a folder for each architecture, with one for each function.
 BOOTSTRAPS = $(CURDIR)/target/lambda/$(ARCH)
 # The Lambda runtime interface emulator, for this machine's processor.
