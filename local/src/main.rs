@@ -20,6 +20,7 @@ use two_factor::{
     ports::Clock as _,
 };
 use two_factor_local::{
+    aws::sign_in,
     settings::Settings,
     sms_inbox::ReceivedMessage,
     stack::{Stack, StackError, start_database},
@@ -123,7 +124,10 @@ fn announce(message: &ReceivedMessage) {
 }
 
 async fn database(mut settings: Settings, command: &[&str]) -> Result<ExitCode, Failure> {
+    let aws = sign_in(&mut settings).await?;
     let database = start_database(&mut settings).await?;
+    // The functions know variables alone, which hold for hours: who is signed in for longer starts them again then.
+    settings.variables.extend(aws.credentials_as_variables().await.map_err(StackError::Aws)?);
     let endpoint = settings.vars().get("AWS_ENDPOINT_URL_DYNAMODB").unwrap_or("the endpoint of AWS_ENDPOINT_URL").to_owned();
     let code = match command {
         [] => {

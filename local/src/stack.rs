@@ -8,12 +8,15 @@ use two_factor::{
         client,
         table::{TableError, ensure_table},
     },
-    app::{App, StartError, read_settings},
+    app::{App, Parts, StartError, read_settings},
     config::{Config, ConfigError, ConfigErrors, Environment},
     domain::Provider,
 };
 
+use two_factor_aws::NoCredentials;
+
 use crate::{
+    aws::sign_in,
     database::{EmbeddedDatabase, sdk_config},
     server::{LocalServer, Options},
     settings::Settings,
@@ -29,6 +32,9 @@ pub enum StackError {
     /// Settings of the service are wrong: a line for each.
     #[error("{0}")]
     Settings(#[from] ConfigErrors),
+    /// AWS is used, and there are no credentials for it.
+    #[error("{0}")]
+    Aws(NoCredentials),
     /// The port is taken, or may not be used.
     #[error("PORT: cannot listen on port {port}: {error}")]
     Port {
@@ -96,11 +102,12 @@ impl Stack {
         }
         let port = settings.port;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| StackError::Port { port, error })?;
+        let credentials = sign_in(&mut settings).await?.credentials;
         let database = start_database(&mut settings).await?;
         let inbox = if settings.sms_inbox { Some(Arc::new(start_inbox(&mut settings, announce).await?)) } else { None };
         let vars = settings.vars();
         let development = Environment::of(&vars)? == Environment::Development;
-        let app = Arc::new(App::start(vars).await?);
+        let app = Arc::new(App::start_with(vars, Parts { credentials, ..Parts::default() }).await?);
         let messages = match inbox.clone() {
             Some(inbox) => Messages::Inbox(inbox),
             None if !app.providers.is_empty() => Messages::Providers(app.providers.clone()),

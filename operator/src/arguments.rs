@@ -1,6 +1,6 @@
 //! What the program is asked to do.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use lexopt::{
     Arg::{Long, Short, Value},
@@ -14,26 +14,35 @@ doctor checks a deployment of the two-factor service and helps its users.
 
 usage: doctor [--env-file FILE] [--verbose] COMMAND
 
-  check                  look at settings, secret, table, token keys and SMS providers; sends nothing, changes nothing
+  check [--wait SECONDS] look at settings, secrets, table, token keys and SMS providers; sends nothing, changes nothing.
+                         Waits for what AWS is not done with yet, such as a table that is being made (60)
+  settings               every setting of the deployment, and where it came from; what is secret stays hidden
   send-test +12015550123 send one test message, through the providers in their order; it costs what a message costs
   user show ID           where a user stands: number (masked), codes, wrong guesses, locks, sends
   user unlock ID         lift the locks and forget the wrong guesses; a disabled factor stays disabled
-  user reset ID          remove the factor, for a user who has neither phone nor backup codes; tells the old number
+  user reset ID --yes    remove the factor, for a user who has neither phone nor backup codes; tells the old number
+  user erase ID --yes    the same, and take numbers, addresses and user agents out of the audit trail, whose events stay
   audit ID [--limit N]   the user's audit trail, the latest N records (20), newest last
   token --sub ID         a token for a user; in development only
 
   --env-file FILE        read settings from FILE (default: .env, if there is one); environment variables win
   -v, --verbose          show the service's own log, on the standard error output
 
-Settings are those of the service (TABLE_NAME, SECRET_ID, AUTH_MODE, ...). AWS credentials and region are taken from the
-environment, or else from the AWS CLI (`aws configure export-credentials`), which knows AWS_PROFILE, single sign-on and roles.
-Unlocking and resetting leave audit records that name OPERATOR, or else the user of this machine.
+Without --yes, reset and erase show the account and what they would do.
+
+Settings are those of the service (TABLE_NAME, SECRET_ID, AUTH_MODE, ...). AWS credentials, region and endpoints are taken as
+every AWS tool takes them: from the environment, or else from AWS_PROFILE, single sign-on and roles included.
+What is done to a user leaves audit records that name OPERATOR, or else the user of this machine.
 
 exit codes: 0 all is well, 1 something is wrong, 2 wrong arguments";
 
 /// How many records of a trail are shown, unless the operator says.
 const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 1000;
+
+/// How long a check waits for AWS, unless the operator says; a restored table takes longer than any default could.
+const DEFAULT_WAIT: Duration = Duration::from_mins(1);
+const MAX_WAIT: Duration = Duration::from_hours(24);
 
 /// The arguments do not make sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +67,8 @@ pub(crate) struct Arguments {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Help,
-    Check,
+    Check { wait: Duration },
+    Settings,
     SendTest { to: String },
     User { user: UserId, act: UserAct },
     Audit { user: UserId, limit: usize },
@@ -70,49 +80,75 @@ pub(crate) enum Action {
 pub(crate) enum UserAct {
     Show,
     Unlock,
-    Reset,
+    Reset { confirmed: bool },
+    Erase { confirmed: bool },
+}
+
+/// What follows a command.
+#[derive(Default)]
+struct Options {
+    limit: Option<usize>,
+    sub: Option<String>,
+    wait: Option<u64>,
+    yes: bool,
 }
 
 impl Arguments {
     pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Self, UsageError> {
         let mut parser = Parser::from_args(arguments);
         let (mut words, mut env_file, mut verbose) = (Vec::new(), None, false);
-        let (mut limit, mut sub, mut help) = (None, None, false);
+        let (mut options, mut help) = (Options::default(), false);
         while let Some(argument) = parser.next()? {
             match argument {
                 Short('h') | Long("help") => help = true,
                 Short('v') | Long("verbose") => verbose = true,
                 Long("env-file") => env_file = Some(PathBuf::from(parser.value()?)),
-                Long("limit") => limit = Some(parser.value()?.parse::<usize>()?),
-                Long("sub") => sub = Some(parser.value()?.string()?),
+                Long("limit") => options.limit = Some(parser.value()?.parse::<usize>()?),
+                Long("sub") => options.sub = Some(parser.value()?.string()?),
+                Long("wait") => options.wait = Some(parser.value()?.parse::<u64>()?),
+                Long("yes") => options.yes = true,
                 Value(word) => words.push(word.string()?),
                 other => return Err(other.unexpected().into()),
             }
         }
         let words: Vec<_> = words.iter().map(String::as_str).collect();
-        let action = if help { Action::Help } else { action(&words, limit, sub.as_deref())? };
+        let action = if help { Action::Help } else { action(&words, &options)? };
         Ok(Self { action, env_file, verbose })
     }
 }
 
-fn action(words: &[&str], limit: Option<usize>, sub: Option<&str>) -> Result<Action, UsageError> {
+fn action(words: &[&str], options: &Options) -> Result<Action, UsageError> {
     let wrong = |problem: &str| Err(UsageError(problem.to_owned()));
-    if limit.is_some() && words.first() != Some(&"audit") {
+    let Options { limit, sub, wait, yes } = options;
+    let command = words.first().copied().unwrap_or_default();
+    if limit.is_some() && command != "audit" {
         return wrong("--limit is for audit");
     }
-    if sub.is_some() && words.first() != Some(&"token") {
+    if sub.is_some() && command != "token" {
         return wrong("--sub is for token");
+    }
+    if wait.is_some() && command != "check" {
+        return wrong("--wait is for check");
+    }
+    if *yes && !matches!(words, ["user", "reset" | "erase", _]) {
+        return wrong("--yes is for user reset and user erase");
     }
     match *words {
         [] => wrong("no command"),
         ["help"] => Ok(Action::Help),
-        ["check"] => Ok(Action::Check),
+        ["check"] => match wait.map_or(DEFAULT_WAIT, Duration::from_secs) {
+            wait if wait <= MAX_WAIT => Ok(Action::Check { wait }),
+            _ => Err(UsageError(format!("--wait is a number from 0 to {}", MAX_WAIT.as_secs()))),
+        },
+        ["settings"] => Ok(Action::Settings),
+        ["settings", ..] => wrong("settings takes no argument"),
         ["send-test", to] => Ok(Action::SendTest { to: to.to_owned() }),
         ["send-test", ..] => wrong("send-test takes one phone number, such as +12015550123"),
         ["user", "show", id] => Ok(Action::User { user: user(id)?, act: UserAct::Show }),
         ["user", "unlock", id] => Ok(Action::User { user: user(id)?, act: UserAct::Unlock }),
-        ["user", "reset", id] => Ok(Action::User { user: user(id)?, act: UserAct::Reset }),
-        ["user", ..] => wrong("user takes show, unlock or reset, and one user's ID"),
+        ["user", "reset", id] => Ok(Action::User { user: user(id)?, act: UserAct::Reset { confirmed: *yes } }),
+        ["user", "erase", id] => Ok(Action::User { user: user(id)?, act: UserAct::Erase { confirmed: *yes } }),
+        ["user", ..] => wrong("user takes show, unlock, reset or erase, and one user's ID"),
         ["audit", id] => match limit.unwrap_or(DEFAULT_LIMIT) {
             limit @ 1..=MAX_LIMIT => Ok(Action::Audit { user: user(id)?, limit }),
             _ => Err(UsageError(format!("--limit is a number from 1 to {MAX_LIMIT}"))),

@@ -7,8 +7,10 @@ mod arguments;
 mod audit;
 mod check;
 mod output;
+mod secrets;
 mod send_test;
 mod settings;
+mod show_settings;
 mod token;
 mod user;
 
@@ -27,6 +29,8 @@ use two_factor::{
 };
 
 use arguments::{Action, Arguments, USAGE, UsageError};
+use check::Patience;
+use output::printable;
 use settings::Settings;
 
 /// One call of the program.
@@ -35,8 +39,10 @@ pub struct Invocation {
     pub arguments: Vec<OsString>,
     /// The environment variables.
     pub environment: BTreeMap<String, String>,
-    /// The clock and the generator.
+    /// The clock and the generator, and how long a request of the service may take: so long an erasure waits for those under way.
     pub parts: Parts,
+    /// The time between two looks at what AWS is not done with yet.
+    pub look_again_after: Duration,
 }
 
 /// How the program ends.
@@ -108,7 +114,7 @@ pub async fn run(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Writ
 }
 
 async fn perform(invocation: Invocation, out: &mut dyn Write) -> Result<Ending, Failure> {
-    let Invocation { arguments, environment, parts } = invocation;
+    let Invocation { arguments, environment, parts, look_again_after } = invocation;
     let Arguments { action, env_file, verbose } = Arguments::parse(arguments)?;
     if action == Action::Help {
         writeln!(out, "{USAGE}")?;
@@ -117,10 +123,14 @@ async fn perform(invocation: Invocation, out: &mut dyn Write) -> Result<Ending, 
     if verbose {
         output::log_to_stderr();
     }
-    let settings = Settings::read(environment, env_file.as_deref()).await?;
+    let mut settings = Settings::read(environment, env_file.as_deref())?;
+    if !matches!(action, Action::Token { .. }) {
+        settings.find_credentials().await?;
+    }
     match action {
         Action::Help => Ok(Ending::Success),
-        Action::Check => check::run(&settings, &parts, out).await,
+        Action::Check { wait } => check::run(&settings, &parts, Patience::new(wait, look_again_after), out).await,
+        Action::Settings => show_settings::run(&settings, &parts, out).await,
         Action::SendTest { to } => {
             let caller = settings.caller(operators()?, &*parts.random);
             send_test::run(&start(&settings, parts).await?, &caller, &to, out).await
@@ -131,8 +141,8 @@ async fn perform(invocation: Invocation, out: &mut dyn Write) -> Result<Ending, 
             audit::run(&start(&settings, parts).await?, &caller, limit, out).await
         }
         Action::User { user, act } => {
-            let caller = settings.caller(user, &*parts.random);
-            user::run(&start(&settings, parts).await?, &caller, act, out).await
+            let (caller, requests_take) = (settings.caller(user, &*parts.random), parts.request_time);
+            user::run(&start(&settings, parts).await?, &caller, act, requests_take, out).await
         }
     }
 }
@@ -149,8 +159,8 @@ fn operators() -> Result<UserId, Failure> {
 
 /// The service itself, with all its parts.
 async fn start(settings: &Settings, parts: Parts) -> Result<App, Failure> {
-    if let Some(reason) = &settings.no_credentials {
-        return Err(Failure::Told(format!("no AWS credentials: {reason}; {}", settings::SIGN_IN)));
+    if let Some(missing) = &settings.no_credentials {
+        return Err(Failure::Told(printable(&missing.to_string())));
     }
-    Ok(App::start_with(settings.vars.clone(), parts).await?)
+    Ok(App::start_with(settings.vars.clone(), Parts { credentials: settings.credentials.clone(), ..parts }).await?)
 }

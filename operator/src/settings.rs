@@ -1,22 +1,23 @@
 //! The settings of the service, as the operator's machine has them, and who the operator is.
 
-use std::{collections::BTreeMap, path::Path, process::Stdio};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use rand::RngExt as _;
-use serde_json::Value;
-use tokio::process::Command;
 use two_factor::{
+    app::AwsCredentials,
     config::{ConfigError, Vars, dotenv::with_dotenv, url::is_loopback},
     domain::UserId,
     ports::{Origin, Random},
     use_cases::Caller,
 };
 
-use crate::output::printable;
+use two_factor_aws::{NoCredentials, PersonalAws, personal};
 
-/// What helps where credentials are missing.
-pub(crate) const SIGN_IN: &str =
-    "set AWS_PROFILE and sign in (`aws sso login`), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+use crate::output::printable;
 
 /// The longest name of an operator that goes into an audit event.
 const MAX_NAME: usize = 64;
@@ -25,9 +26,42 @@ const MAX_NAME: usize = 64;
 pub(crate) struct Settings {
     /// The service's variables.
     pub(crate) vars: Vars,
+    /// The credentials for AWS.
+    pub(crate) credentials: AwsCredentials,
     /// Why there are no AWS credentials, if there are none.
-    pub(crate) no_credentials: Option<String>,
+    pub(crate) no_credentials: Option<NoCredentials>,
+    variables: BTreeMap<String, String>,
+    /// The variables that the process was started with.
+    in_environment: BTreeSet<String>,
+    file: PathBuf,
+    /// The variables that come from somewhere else, and from where.
+    added: BTreeMap<String, Source>,
+    credentials_from: Source,
     operator: String,
+}
+
+/// Where a setting came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The environment of this process.
+    Environment,
+    /// The file of settings.
+    File(PathBuf),
+    /// A profile of the AWS configuration.
+    Profile(String),
+    /// Made up, because a database on this machine takes anything.
+    Assumed,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Environment => f.write_str("environment"),
+            Self::File(file) => write!(f, "file {}", file.display()),
+            Self::Profile(name) => write!(f, "AWS profile {name}"),
+            Self::Assumed => f.write_str("assumed, for a database on this machine"),
+        }
+    }
 }
 
 impl Settings {
@@ -36,16 +70,78 @@ impl Settings {
     ///
     /// # Errors
     /// When the file cannot be read, or the one named is not there.
-    pub(crate) async fn read(environment: BTreeMap<String, String>, file: Option<&Path>) -> Result<Self, ConfigError> {
+    pub(crate) fn read(environment: BTreeMap<String, String>, file: Option<&Path>) -> Result<Self, ConfigError> {
         if let Some(file) = file.filter(|file| !file.exists()) {
             return Err(ConfigError::new(&file.display().to_string(), "there is no such file"));
         }
-        let mut variables = with_dotenv(environment, file.unwrap_or(Path::new(".env")))?;
-        let no_credentials = find_credentials(&mut variables).await.err();
-        let name = |variable| Some(variables.get(variable)?.trim()).filter(|name| !name.is_empty());
-        let operator = ["OPERATOR", "USER", "LOGNAME"].into_iter().find_map(name).unwrap_or("unknown");
+        let file = file.unwrap_or(Path::new(".env")).to_owned();
+        let in_environment = environment.keys().cloned().collect();
+        let variables = with_dotenv(environment, &file)?;
+        let vars = Vars::new(variables.clone());
+        let operator = ["OPERATOR", "USER", "LOGNAME"].into_iter().find_map(|variable| vars.get(variable)).unwrap_or("unknown");
         let operator = printable(operator).chars().take(MAX_NAME).collect();
-        Ok(Self { vars: Vars::new(variables), no_credentials, operator })
+        Ok(Self {
+            vars,
+            credentials: AwsCredentials::Environment,
+            no_credentials: None,
+            variables,
+            in_environment,
+            file,
+            added: BTreeMap::new(),
+            credentials_from: Source::Environment,
+            operator,
+        })
+    }
+
+    /// Finds AWS credentials, region and endpoints, where the variables do not say: those that the local database takes, where that
+    /// is the one in use, or else those of the AWS configuration.
+    ///
+    /// # Errors
+    /// When a file of certificates is of no use. That there are no credentials is no error yet.
+    pub(crate) async fn find_credentials(&mut self) -> Result<(), ConfigError> {
+        let is_set = |vars: &Vars, name| vars.get(name).is_some();
+        if !is_set(&self.vars, "AWS_PROFILE") && is_on_this_machine(&self.vars) {
+            if !is_set(&self.vars, "AWS_ACCESS_KEY_ID") {
+                self.add("AWS_ACCESS_KEY_ID", "local", Source::Assumed);
+                self.add("AWS_SECRET_ACCESS_KEY", "local", Source::Assumed);
+                self.credentials_from = Source::Assumed;
+            }
+            if !is_set(&self.vars, "AWS_REGION") && !is_set(&self.vars, "AWS_DEFAULT_REGION") {
+                self.add("AWS_REGION", "us-east-1", Source::Assumed);
+            }
+            self.vars = Vars::new(self.variables.clone());
+            return Ok(());
+        }
+        let (PersonalAws { credentials, variables, profile }, missing) = personal(&self.variables).await?;
+        let from = profile.map_or_else(|| self.source("AWS_ACCESS_KEY_ID"), |profile| Some(Source::Profile(profile)));
+        self.credentials_from = from.unwrap_or(Source::Environment);
+        let profile = self.vars.get("AWS_PROFILE").unwrap_or("default").to_owned();
+        for (name, value) in variables {
+            self.add(&name, &value, Source::Profile(profile.clone()));
+        }
+        self.vars = Vars::new(self.variables.clone());
+        (self.credentials, self.no_credentials) = (credentials, missing);
+        Ok(())
+    }
+
+    fn add(&mut self, name: &str, value: &str, source: Source) {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self.added.insert(name.to_owned(), source);
+    }
+
+    /// Where a variable came from; `None` where it is unset or blank.
+    pub(crate) fn source(&self, name: &str) -> Option<Source> {
+        self.vars.get(name)?;
+        Some(match self.added.get(name) {
+            Some(source) => source.clone(),
+            None if self.in_environment.contains(name) => Source::Environment,
+            None => Source::File(self.file.clone()),
+        })
+    }
+
+    /// Where the AWS credentials came from.
+    pub(crate) const fn credentials_from(&self) -> &Source {
+        &self.credentials_from
     }
 
     /// The operator at work on the account of `user`, for its audit trail.
@@ -60,63 +156,9 @@ impl Settings {
     }
 }
 
-fn is_set(variables: &BTreeMap<String, String>, name: &str) -> bool {
-    variables.get(name).is_some_and(|value| !value.is_empty())
-}
-
-/// Fills in AWS credentials and region, unless they are there: those that the local database takes, where that is the one in use,
-/// or else those of the AWS CLI. The CLI knows every source that there is, profiles, single sign-on and roles among them, and
-/// whoever operates the service has it.
-///
-/// # Errors
-/// With the reason why there are no credentials.
-async fn find_credentials(variables: &mut BTreeMap<String, String>) -> Result<(), String> {
-    let is_local = !is_set(variables, "AWS_PROFILE") && is_on_this_machine(variables);
-    if is_local && !is_set(variables, "AWS_ACCESS_KEY_ID") {
-        variables.insert("AWS_ACCESS_KEY_ID".to_owned(), "local".to_owned());
-        variables.insert("AWS_SECRET_ACCESS_KEY".to_owned(), "local".to_owned());
-    }
-    if !is_set(variables, "AWS_REGION") && !is_set(variables, "AWS_DEFAULT_REGION") {
-        let region =
-            if is_local { Ok("us-east-1".to_owned()) } else { aws_cli(variables, &["configure", "get", "region"]).await };
-        // Without a region the service's own message names the variable.
-        variables.extend(region.ok().map(|region| ("AWS_REGION".to_owned(), region.trim().to_owned())));
-    }
-    if is_set(variables, "AWS_ACCESS_KEY_ID") {
-        return Ok(());
-    }
-    let answer = aws_cli(variables, &["configure", "export-credentials", "--format", "process"]).await?;
-    let credentials: Value = serde_json::from_str(&answer).map_err(|_| "the AWS CLI's answer makes no sense".to_owned())?;
-    for (variable, member) in [
-        ("AWS_ACCESS_KEY_ID", "AccessKeyId"),
-        ("AWS_SECRET_ACCESS_KEY", "SecretAccessKey"),
-        ("AWS_SESSION_TOKEN", "SessionToken"),
-    ] {
-        let value = credentials.get(member).and_then(Value::as_str).unwrap_or_default();
-        variables.insert(variable.to_owned(), value.to_owned());
-    }
-    if is_set(variables, "AWS_ACCESS_KEY_ID") { Ok(()) } else { Err("the AWS CLI has none".to_owned()) }
-}
-
 /// Whether the table is in a database on this machine, which takes any credentials.
-fn is_on_this_machine(variables: &BTreeMap<String, String>) -> bool {
-    let endpoint = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| variables.get(name));
+fn is_on_this_machine(vars: &Vars) -> bool {
+    let endpoint = vars.get("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| vars.get("AWS_ENDPOINT_URL"));
     let url = endpoint.and_then(|endpoint| reqwest::Url::parse(endpoint).ok());
     url.is_some_and(|url| is_loopback(&url))
-}
-
-async fn aws_cli(variables: &BTreeMap<String, String>, arguments: &[&str]) -> Result<String, String> {
-    let mut command = Command::new("aws");
-    command.args(arguments).env_clear().envs(variables).stdin(Stdio::null()).kill_on_drop(true);
-    let output = command.output().await.map_err(|error| format!("the AWS CLI cannot be run ({error})"))?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        if complaint.contains("usage:") {
-            return Err("this AWS CLI is too old to export credentials; version 2 is not".to_owned());
-        }
-        let line = complaint.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason given");
-        Err(format!("the AWS CLI says: {}", printable(line)))
-    }
 }

@@ -1,6 +1,9 @@
 //! `doctor user`: where a user stands, and what an operator may do about it.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use two_factor::{
     app::App,
@@ -11,35 +14,79 @@ use two_factor::{
             send_window::Allowance,
         },
     },
-    use_cases::{self, Caller, RequestStats, Told},
+    ports::Deadline,
+    use_cases::{self, Caller, Erased, RequestStats, Told},
 };
 
 use crate::{
     Ending, Failure,
     arguments::UserAct,
     deadline,
-    output::{printable, roughly},
+    output::{counted, printable, roughly},
 };
 
-/// Shows an account; unlocks or resets it before, if asked to.
-pub(crate) async fn run(app: &App, caller: &Caller, act: UserAct, out: &mut dyn Write) -> Result<Ending, Failure> {
+/// How long an erasure may take: a trail may have thousands of records, and each is written alone.
+const ERASURE_TIME: Duration = Duration::from_mins(10);
+
+/// Shows an account; unlocks, resets or erases it before, if asked to. `requests_take` is how long a request of the service may take.
+pub(crate) async fn run(
+    app: &App,
+    caller: &Caller,
+    act: UserAct,
+    requests_take: Duration,
+    out: &mut dyn Write,
+) -> Result<Ending, Failure> {
     let name = printable(caller.user.as_str());
     let before = load(app, caller).await?;
-    match (act, &before) {
-        (UserAct::Show, None) => {
-            writeln!(out, "{name}: nothing is stored of this user; two-factor authentication is off.")?;
-            return Ok(Ending::Success);
-        }
-        (UserAct::Unlock | UserAct::Reset, None) => {
-            return Err(Failure::Told(format!("nothing is stored of the user {name}: is the ID right?")));
-        }
-        (UserAct::Show, Some(_)) => {}
-        (UserAct::Unlock, Some(_)) => unlock(app, caller, out).await?,
-        (UserAct::Reset, Some(account)) => reset(app, caller, account, out).await?,
+    let is_known = before.is_some() || matches!(act, UserAct::Erase { .. }) && has_trail(app, caller).await?;
+    if !is_known && act == UserAct::Show {
+        writeln!(out, "{name}: nothing is stored of this user; two-factor authentication is off.")?;
+        return Ok(Ending::Success);
     }
-    let account = if act == UserAct::Show { before } else { load(app, caller).await? };
-    describe(&name, &account.unwrap_or_default(), app.service.policy(), app.service.now(), out)?;
+    if !is_known {
+        return Err(Failure::Told(format!("nothing is stored of the user {name}: is the ID right?")));
+    }
+    let account = before.unwrap_or_default();
+    match act {
+        UserAct::Show => {}
+        UserAct::Reset { confirmed: false } => {
+            show(app, &name, &account, out)?;
+            return unconfirmed("remove the factor and whatever is pending", "reset", out);
+        }
+        UserAct::Erase { confirmed: false } => {
+            show(app, &name, &account, out)?;
+            let would = "remove the factor and whatever is pending, and take phone numbers, addresses and user agents out of the audit trail";
+            return unconfirmed(would, "erase", out);
+        }
+        UserAct::Unlock => unlock(app, caller, out).await?,
+        UserAct::Reset { confirmed: true } => reset(app, caller, &account, out).await?,
+        UserAct::Erase { confirmed: true } => erase(app, caller, &account, requests_take, out).await?,
+    }
+    let account = if act == UserAct::Show { account } else { load(app, caller).await?.unwrap_or_default() };
+    show(app, &name, &account, out)?;
     Ok(Ending::Success)
+}
+
+fn show(app: &App, name: &str, account: &Account, out: &mut dyn Write) -> io::Result<()> {
+    describe(name, account, app.service.policy(), app.service.now(), out)
+}
+
+/// Says what would be done, and what has to be done first.
+fn unconfirmed(would: &str, act: &str, out: &mut dyn Write) -> Result<Ending, Failure> {
+    writeln!(
+        out,
+        "\nNothing was changed. This would {would}.\n\
+         First revoke the user's sessions where their tokens are issued: whoever holds a token that is still good could enroll a number\n\
+         of their own at once, without any proof. Then say `doctor user {act}` again, with --yes."
+    )?;
+    Ok(Ending::Problem)
+}
+
+/// Whether the trail has any record of the user.
+async fn has_trail(app: &App, caller: &Caller) -> Result<bool, Failure> {
+    let mut stats = RequestStats::default();
+    let trail = app.service.session(caller, deadline(), &mut stats).audit_trail(1).await;
+    trail.map(|trail| !trail.is_empty()).map_err(|_| unavailable())
 }
 
 /// The account as it is now; `None` if nothing is stored of the user.
@@ -59,6 +106,46 @@ async fn reset(app: &App, caller: &Caller, before: &Account, out: &mut dyn Write
     let mut stats = RequestStats::default();
     let told = app.service.session(caller, deadline(), &mut stats).reset().await.map_err(failed)?;
     writeln!(out, "Reset; the audit trail has it as {}.", caller.origin.request_id)?;
+    tell(before, told, out)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+async fn erase(
+    app: &App,
+    caller: &Caller,
+    before: &Account,
+    requests_take: Duration,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    writeln!(out, "Erasing. This waits {} for requests that are under way.", roughly(requests_take))?;
+    let mut stats = RequestStats::default();
+    let time = Deadline::after(ERASURE_TIME + requests_take * 2);
+    let erased = app.service.session(caller, time, &mut stats).erase(requests_take).await.map_err(|failure| {
+        let Failure::Told(reason) = failed(failure) else { return unavailable() };
+        Failure::Told(format!("{reason}. What is erased stays erased; run this again for the rest"))
+    })?;
+    let Erased { told, records, came_back } = erased;
+    writeln!(out, "Erased; the audit trail has it as {}.", caller.origin.request_id)?;
+    if let Some(told) = told {
+        tell(before, told, out)?;
+    }
+    match records {
+        0 => writeln!(out, "No record of the audit trail had a number, an address or a user agent in it.")?,
+        records => {
+            let records = counted(records, "record");
+            writeln!(out, "Numbers, addresses and user agents are out of {records} of the audit trail, which stay.")?;
+        }
+    }
+    if came_back {
+        writeln!(out, "The user set up a number meanwhile, which is removed too: their sessions are not revoked yet.")?;
+    }
+    writeln!(out, "Logs and backups have them until they expire: see docs/operations.md, \"Erasing a user\".\n")?;
+    Ok(())
+}
+
+/// Says whether the number that was active knows.
+fn tell(before: &Account, told: Told, out: &mut dyn Write) -> io::Result<()> {
     if let Some(active) = before.sms.active() {
         let number = active.phone.masked();
         let told = match told {
@@ -68,7 +155,6 @@ async fn reset(app: &App, caller: &Caller, before: &Account, out: &mut dyn Write
         };
         writeln!(out, "{told}")?;
     }
-    writeln!(out)?;
     Ok(())
 }
 

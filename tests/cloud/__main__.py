@@ -171,9 +171,15 @@ def operate(stack, functions, gateway, runbook):
         return json.loads(secrets.get_secret_value(SecretId=stack.output("SecretArn"))["SecretString"])
 
     before = secret()
-    runbook.run("The secret", "TWILIO_ACCOUNT_SID")
-    assert secret() == {**before, **{name: value for name, value in secret().items() if name.startswith("TWILIO_")}}
-    assert len(secret()) == len(before) + 4
+    typed = {
+        "TWILIO_ACCOUNT_SID": "AC0123456789abcdef0123456789abcdef",
+        "TWILIO_API_KEY_SID": "SK0123456789abcdef0123456789abcdef",
+        "TWILIO_API_KEY_SECRET": "a \"quoted\" \\ $secret'",
+        "TWILIO_PHONE_NUMBER": "+15005550006",
+    }
+    shown = runbook.run("The secret", "fill TWILIO_ACCOUNT_SID", typed="".join(f"{value}\n" for value in typed.values()))
+    assert secret() == {**before, **typed}
+    assert not any(value in shown for value in typed.values()) and not list(runbook.folder.glob("*.json")), "nothing typed is left"
     runbook.run("The secret", "AWSPREVIOUS")
     assert secret() == before
 
@@ -193,9 +199,12 @@ def operate(stack, functions, gateway, runbook):
     assert (secret()["CODE_PEPPER_PREVIOUS"], secret()["CODE_PEPPER"] != pepper) == (pepper, True)
 
     british = {"method": "sms", "phone_number": WORK}
-    dave = Client(gateway, token("dave", token_secret(stack)))
+    dave, erin = (Client(gateway, token(user, token_secret(stack))) for user in ["dave", "erin"])
+    british_codes = erin.enroll(WORK)
     runbook.run("Fraud", "AllowedCountries=US,CA")
-    assert dave.call("POST", "setup", 400, british)["code"] == "phone_number_not_allowed"
+    for refused in [dave.call("POST", "setup", 400, british), erin.call("POST", "send-sms", 400, {})]:
+        assert (refused["code"], refused["reason"]) == ("phone_number_not_allowed", "country"), refused
+    erin.call("POST", "verify", 200, {"code": british_codes.pop()})
     runbook.run("Fraud", "SmsMaxPerIp=5")
     runbook.run("Fraud", "SmsProviders=")
     dave.call("POST", "setup", 503, {"method": "sms", "phone_number": HOME})

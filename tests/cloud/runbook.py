@@ -45,14 +45,14 @@ class Runbook:
         self.prelude.was_run = self.change.was_run = True
         self.stack = re.search(r"export STACK=(\S+)", self.prelude.text)[1]
 
-    def run(self, heading, containing="", without_stack=False):
-        """Runs the one block under a heading that contains this text, and returns what it printed."""
+    def run(self, heading, containing="", without_stack=False, typed=""):
+        """Runs the one block under a heading that contains this text, and returns what it printed; `typed` is what it reads."""
         [block] = [block for block in self.blocks if block.heading == heading and containing in block.text]
         block.was_run = True
         print(f"runbook: {heading}{f' ({containing})' if containing else ''}")
-        return self.shell(block.commands(), without_stack)
+        return self.shell(block.commands(), without_stack, typed)
 
-    def shell(self, commands, without_stack=False):
+    def shell(self, commands, without_stack=False, typed=""):
         """Runs commands after what the blocks use, and returns what they printed."""
         before = [f"STACK={self.stack}"] if without_stack else [self.prelude.commands(), self.change.commands()]
         script = "\n".join(["set -eu", *before, commands])
@@ -64,7 +64,7 @@ class Runbook:
             "AWS_PAGER": "",
             **CREDENTIALS,
         }
-        done = subprocess.run(["sh", "-c", script], cwd=self.folder, env=environment, capture_output=True, text=True)
+        done = subprocess.run(["sh", "-c", script], cwd=self.folder, env=environment, input=typed, capture_output=True, text=True)
         assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
         return done.stdout
 

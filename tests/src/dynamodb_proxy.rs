@@ -48,6 +48,8 @@ pub enum Fault {
     Cut,
     /// The database sees the call this much later.
     Delay(Duration),
+    /// The database sees the call once the test lets it go on.
+    Wait(Held),
     /// Nothing happens, ever.
     Hang,
     /// The database does as it is told; then this, in the place of its answer.
@@ -64,7 +66,7 @@ impl Fault {
     }
 }
 
-/// An answer that is held back while a test does something in between.
+/// A call or an answer that is held back while a test does something in between.
 #[derive(Clone, Debug, Default)]
 pub struct Held {
     done: Arc<Notify>,
@@ -72,13 +74,18 @@ pub struct Held {
 }
 
 impl Held {
-    /// Waits until the database has done what it was told.
+    /// Waits until the database has done what it was told; or, of a call that waits, until it has come.
     pub async fn done(&self) {
         self.done.notified().await;
     }
 
     /// Cuts the connection.
     pub fn lose(&self) {
+        self.lost.notify_one();
+    }
+
+    /// Lets a call that waits go on to the database.
+    pub fn go_on(&self) {
         self.lost.notify_one();
     }
 }
@@ -182,6 +189,13 @@ impl Proxy {
         held
     }
 
+    /// Makes the next call of `operation` wait before the database sees it.
+    pub fn stop_next_of(&self, operation: &str) -> Held {
+        let held = Held::default();
+        self.fail_next_of(operation, 1, Fault::Wait(held.clone()));
+        held
+    }
+
     /// Makes calls of `operation` fail, or not, in these turns, over and over.
     pub fn fail_in_turns(&self, operation: &str, turns: impl IntoIterator<Item = Option<Fault>>) {
         lock(&self.state.faults).turns.insert(operation.to_owned(), turns.into_iter().collect());
@@ -236,6 +250,11 @@ async fn answer(request: Request<Incoming>, client: Client<HttpConnector, Full<B
             tokio::time::sleep(duration).await;
             None
         }
+        Some(Fault::Wait(held)) => {
+            held.done.notify_one();
+            held.lost.notified().await;
+            None
+        }
         Some(Fault::After(fault)) => Some(*fault),
         Some(fault @ Fault::Hold(_)) => Some(fault),
         Some(fault) => return strike(fault, &asked).await,
@@ -282,7 +301,7 @@ async fn strike(fault: Fault, asked: &Value) -> io::Result<Answer> {
             held.lost.notified().await;
             Err(cut())
         }
-        Fault::Delay(_) | Fault::Hang | Fault::After(_) => future::pending().await,
+        Fault::Delay(_) | Fault::Wait(_) | Fault::Hang | Fault::After(_) => future::pending().await,
     }
 }
 

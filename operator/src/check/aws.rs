@@ -1,62 +1,142 @@
 //! What is at AWS: the secret, the table and the two ways to send.
 
-use std::{error::Error, io, sync::Arc};
+use std::{error::Error, io};
 
 use aws_sdk_dynamodb::{
+    Client as DynamoDb,
     error::{ProvideErrorMetadata, SdkError},
     operation::describe_table::DescribeTableError,
-    types::{TableDescription, TableStatus, TimeToLiveDescription, TimeToLiveStatus},
+    types::{
+        ContinuousBackupsDescription, PointInTimeRecoveryDescription, PointInTimeRecoveryStatus, TableDescription, TableStatus,
+        TimeToLiveDescription, TimeToLiveStatus,
+    },
 };
 use aws_sdk_pinpointsmsvoicev2::{
     Client as EndUserMessaging,
     types::{AccountAttributeName, SpendLimitName},
 };
-use aws_sdk_secretsmanager::Client as SecretsManager;
 use aws_sdk_sns::Client as Sns;
-use two_factor::{
-    adapters::{
-        aws::Aws,
-        dynamodb::{
-            client,
-            table::{TTL, has_our_keys},
-        },
-        secrets::{CachedSecret, Secret, SecretsManagerSource},
+use two_factor::adapters::{
+    aws::Aws,
+    dynamodb::{
+        client,
+        table::{TTL, has_our_keys},
     },
-    ports::{Clock, SecretError},
 };
+use two_factor_aws::SIGN_IN;
 
-use super::{Finding, Problem, Report, innermost};
+use super::{Finding, Patience, Problem, Report, Waiting, innermost};
 
 const SANDBOX: &str = "only numbers that were verified there get messages, and little may be spent";
 const LEAVE_SANDBOX: &str = "ask AWS for production access (docs/operations.md, \"Providers\")";
 
-/// What the secret says.
-pub(super) async fn secret(aws: &Aws, id: &str, clock: Arc<dyn Clock>) -> Result<Secret, Problem> {
-    let source = Arc::new(SecretsManagerSource::new(SecretsManager::new(aws.config()), id));
-    CachedSecret::new(source, clock).load().await.map_err(|SecretError { secret, problem, remedy, .. }| {
-        Problem::new(format!("{secret} {problem}"), format!("{remedy} (SECRET_ID; the stack's output SecretArn)"))
-    })
-}
-
-/// The table and its expiry.
-pub(super) async fn table(aws: &Aws, name: &str, report: &mut Report<'_>) -> io::Result<()> {
+/// The table: its keys, its expiry, and whether it is safe from whoever deletes too much.
+pub(super) async fn table(
+    aws: &Aws,
+    name: &str,
+    is_production: bool,
+    patience: &mut Patience,
+    report: &mut Report<'_>,
+) -> io::Result<()> {
     let client = client(aws.config());
-    let described = match client.describe_table().table_name(name).send().await {
-        Ok(output) => judge_table(name, output.table.as_ref()),
-        Err(error) if error.as_service_error().is_some_and(DescribeTableError::is_resource_not_found_exception) => {
-            Err(no_table(name))
+    let mut waiting = Waiting::default();
+    let described = loop {
+        let described = match client.describe_table().table_name(name).send().await {
+            Ok(output) => Ok(output.table),
+            Err(error) if error.as_service_error().is_some_and(DescribeTableError::is_resource_not_found_exception) => {
+                Err(no_table(name))
+            }
+            Err(error) => Err(refused("dynamodb:DescribeTable", &error)),
+        };
+        let is_coming = |table: &TableDescription| table.table_status() == Some(&TableStatus::Creating);
+        if !matches!(&described, Ok(Some(table)) if is_coming(table)) {
+            break described;
         }
-        Err(error) => Err(refused("dynamodb:DescribeTable", &error)),
+        if !waiting.goes_on("table", "it is being made or restored", patience, report).await? {
+            break described;
+        }
     };
-    report.finding("table", &described)?;
-    if described.is_err() {
-        return report.skipped("expiry", "the table comes first");
-    }
+    let judged = described.as_ref().map_err(Clone::clone).and_then(|table| judge_table(name, table.as_ref()));
+    report.finding("table", &judged)?;
+    let (Ok(table), Ok(_)) = (described, judged) else {
+        for subject in ["expiry", "backups", "deletion"] {
+            report.skipped(subject, "the table comes first")?;
+        }
+        return Ok(());
+    };
     let expiry = match client.describe_time_to_live().table_name(name).send().await {
         Ok(output) => judge_expiry(name, output.time_to_live_description.as_ref()),
         Err(error) => Err(refused("dynamodb:DescribeTimeToLive", &error)),
     };
-    report.finding("expiry", &expiry)
+    report.finding("expiry", &expiry)?;
+    backups(&client, name, is_production, patience, report).await?;
+    let is_protected = table.as_ref().and_then(|table| table.deletion_protection_enabled) == Some(true);
+    report.finding("deletion", &judge_protection(name, is_protected, is_production))
+}
+
+/// Point-in-time recovery.
+async fn backups(
+    client: &DynamoDb,
+    name: &str,
+    is_production: bool,
+    patience: &mut Patience,
+    report: &mut Report<'_>,
+) -> io::Result<()> {
+    let mut waiting = Waiting::default();
+    loop {
+        let answer = client.describe_continuous_backups().table_name(name).send().await;
+        let finding = match &answer {
+            Ok(output) => judge_backups(name, output.continuous_backups_description(), is_production),
+            Err(error) => match error.code() {
+                // DynamoDB says so for a while after a table was made, and no more
+                // (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateContinuousBackups.html>).
+                Some("ContinuousBackupsUnavailableException") => {
+                    if waiting.goes_on("backups", "DynamoDB is setting them up for a table that is new", patience, report).await?
+                    {
+                        continue;
+                    }
+                    Err(Problem::new("DynamoDB is still setting them up for a table that is new", WAIT))
+                }
+                Some("UnknownOperationException") => {
+                    return report.skipped("backups", "this database, an emulated one, has none");
+                }
+                _ => Err(refused("dynamodb:DescribeContinuousBackups", error)),
+            },
+        };
+        return report.finding("backups", &finding);
+    }
+}
+
+/// What to do about what AWS is not done with.
+const WAIT: &str = "wait, and check again; --wait SECONDS waits longer";
+
+fn judge_backups(name: &str, backups: Option<&ContinuousBackupsDescription>, is_production: bool) -> Finding {
+    let recovery = backups.and_then(ContinuousBackupsDescription::point_in_time_recovery_description);
+    let status = recovery.and_then(PointInTimeRecoveryDescription::point_in_time_recovery_status);
+    match (status, is_production) {
+        (Some(PointInTimeRecoveryStatus::Enabled), _) => {
+            Ok("point-in-time recovery is on: any second of the last days can be brought back".to_owned())
+        }
+        (_, false) => Ok("point-in-time recovery is off; this is development".to_owned()),
+        (_, true) => Err(Problem::new(
+            "point-in-time recovery is off: what is lost is lost",
+            format!(
+                "aws dynamodb update-continuous-backups --table-name {name} \
+                 --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true"
+            ),
+        )),
+    }
+}
+
+fn judge_protection(name: &str, is_protected: bool, is_production: bool) -> Finding {
+    match (is_protected, is_production) {
+        (true, _) => Ok("the table is protected: nobody deletes it by accident".to_owned()),
+        (false, false) => Ok("the table is not protected; this is development".to_owned()),
+        (false, true) => Err(Problem::new(
+            "the table is not protected: one call deletes it",
+            format!("aws dynamodb update-table --table-name {name} --deletion-protection-enabled"),
+        )),
+    }
 }
 
 fn no_table(name: &str) -> Problem {
@@ -74,11 +154,13 @@ fn judge_table(name: &str, table: Option<&TableDescription>) -> Finding {
     }
     match table.table_status() {
         Some(TableStatus::Active) => Ok(format!("{name} is active, with the keys `pk` and `sk`")),
+        Some(TableStatus::Updating) => Ok(format!("{name} is being changed, and serves meanwhile, with the keys `pk` and `sk`")),
+        Some(TableStatus::Creating) => Err(Problem::new(format!("{name} is being made or restored"), WAIT)),
         status => {
             let status = status.map_or("in no known state", TableStatus::as_str);
             Err(Problem::new(
                 format!("{name} is {status}, not ACTIVE"),
-                "wait, if it is being made or restored; then check again",
+                "if somebody deletes or archives it, docs/operations.md, \"Restore\", brings back what was there",
             ))
         }
     }
@@ -163,7 +245,7 @@ where
     let message = error.message().unwrap_or("no message");
     let remedy = match code {
         code if code.contains("AccessDenied") || code.contains("Authorization") => format!("your user or role needs {action}"),
-        code if code.contains("Token") || code.contains("Signature") => crate::settings::SIGN_IN.to_owned(),
+        code if code.contains("Token") || code.contains("Signature") => SIGN_IN.to_owned(),
         _ => network.to_owned(),
     };
     Problem::new(format!("{code}: {message}"), remedy)

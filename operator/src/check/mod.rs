@@ -7,19 +7,25 @@ mod tokens;
 use std::{
     error::Error,
     io::{self, Write},
-    sync::Arc,
+    time::Duration,
 };
 
 use two_factor::{
     adapters::{aws::Aws, http::public_client},
     app::Parts,
-    config::{Config, ConfigError, Environment, SmsConfig, app::table_name, sms::ProviderConfig},
+    config::{
+        Config, ConfigError, Environment, SmsConfig, Vars, app::table_name, settings::TOKEN_SECRET_ID, sms::ProviderConfig,
+        unread::unread_names,
+    },
+    ports::{SecretError, SecretErrorKind},
 };
+use two_factor_aws::{NoCredentials, SIGN_IN};
 
 use crate::{
     Ending, Failure,
     output::{counted, printable},
-    settings::{SIGN_IN, Settings},
+    secrets::{self, ReadSecret},
+    settings::{Settings, Source},
 };
 
 /// What is wrong, and what to do about it.
@@ -70,46 +76,74 @@ impl Report<'_> {
         }
     }
 
+    /// Something to know that is neither good nor bad.
+    fn notice(&mut self, subject: &str, what: &str) -> io::Result<()> {
+        writeln!(self.out, "notice   {subject:<12} {}", printable(what))
+    }
+
+    /// Something that AWS is not done with.
+    fn waiting(&mut self, subject: &str, what: &str) -> io::Result<()> {
+        writeln!(self.out, "waiting  {subject:<12} {what}")?;
+        self.out.flush()
+    }
+
     fn skipped(&mut self, subject: &str, reason: &str) -> io::Result<()> {
         self.skipped += 1;
         writeln!(self.out, "skipped  {subject:<12} {reason}")
     }
 }
 
+/// How long the operator wants to wait for what AWS is not done with yet.
+pub(crate) struct Patience {
+    left: Duration,
+    pause: Duration,
+}
+
+impl Patience {
+    /// Waits `total` at most, and looks again after each `pause`.
+    pub(crate) const fn new(total: Duration, pause: Duration) -> Self {
+        Self { left: total, pause }
+    }
+}
+
+/// The waiting for one thing.
+#[derive(Default)]
+struct Waiting {
+    is_told: bool,
+}
+
+impl Waiting {
+    /// Waits until it is time to look again, and tells the operator once; `false` where there is no patience left.
+    async fn goes_on(&mut self, subject: &str, what: &str, patience: &mut Patience, report: &mut Report<'_>) -> io::Result<bool> {
+        if patience.left < patience.pause {
+            return Ok(false);
+        }
+        if !std::mem::replace(&mut self.is_told, true) {
+            report.waiting(subject, what)?;
+        }
+        patience.left -= patience.pause;
+        tokio::time::sleep(patience.pause).await;
+        Ok(true)
+    }
+}
+
 /// Looks at everything, and says what is wrong.
-pub(crate) async fn run(settings: &Settings, parts: &Parts, out: &mut dyn Write) -> Result<Ending, Failure> {
+pub(crate) async fn run(
+    settings: &Settings,
+    parts: &Parts,
+    mut patience: Patience,
+    out: &mut dyn Write,
+) -> Result<Ending, Failure> {
     let mut report = Report { out, good: 0, problems: 0, skipped: 0 };
     let http = public_client(&settings.vars)?;
 
     let aws = reach_aws(settings);
-    let found = aws.as_ref().map(region).map_err(Clone::clone);
+    let found = aws.as_ref().map(|aws| region(aws, settings)).map_err(Clone::clone);
     report.finding("aws", &found)?;
     let aws = aws.ok();
 
-    let mut vars = settings.vars.clone();
-    let mut secret_is_known = true;
-    match (vars.get("SECRET_ID").map(str::to_owned), &aws) {
-        (None, _) => {
-            let state = "none; SECRET_ID is not set, so secrets come from the environment";
-            report.finding("secret", &Ok(state.to_owned()))?;
-        }
-        (Some(_), None) => {
-            secret_is_known = false;
-            report.skipped("secret", "there is no way to AWS")?;
-        }
-        (Some(id), Some(aws)) => match aws::secret(aws, &id, Arc::clone(&parts.clock)).await {
-            Ok(secret) => {
-                let keys: Vec<_> = secret.iter().filter(|(_, value)| !value.is_empty()).map(|(key, _)| key.as_str()).collect();
-                report.finding("secret", &Ok(format!("readable; it holds {}", keys.join(", "))))?;
-                vars = vars.with_secret(secret);
-            }
-            Err(problem) => {
-                secret_is_known = false;
-                report.finding("secret", &Err(problem))?;
-            }
-        },
-    }
-
+    let (vars, secret_is_known) = read_secrets(settings, aws.as_ref(), parts, &mut report).await?;
+    names(settings, &vars, &mut report)?;
     let config = Config::from_vars(&vars);
     match &config {
         Ok(config) => report.finding("settings", &Ok(summary(config)))?,
@@ -121,13 +155,13 @@ pub(crate) async fn run(settings: &Settings, parts: &Parts, out: &mut dyn Write)
         }
     }
 
+    let is_production = Environment::of(&vars) == Ok(Environment::Production);
     match (&aws, table_name(&vars)) {
-        (Some(aws), Ok(table)) => aws::table(aws, &table, &mut report).await?,
+        (Some(aws), Ok(table)) => aws::table(aws, &table, is_production, &mut patience, &mut report).await?,
         (None, _) => report.skipped("table", "there is no way to AWS")?,
         (_, Err(_)) => report.skipped("table", "its name is wrong")?,
     }
 
-    let is_production = Environment::of(&vars) == Ok(Environment::Production);
     match &config {
         Ok(config) => report.finding("tokens", &tokens::check(&config.auth, &http, &parts.clock).await)?,
         Err(_) => report.skipped("tokens", "the settings come first")?,
@@ -159,16 +193,79 @@ pub(crate) async fn run(settings: &Settings, parts: &Parts, out: &mut dyn Write)
     Ok(Ending::success_if(problems == 0))
 }
 
-fn reach_aws(settings: &Settings) -> Result<Aws, Problem> {
-    if let Some(reason) = &settings.no_credentials {
-        return Err(Problem::new(format!("no credentials: {reason}"), SIGN_IN));
+/// Reads the secrets. Returns the settings with what is in them, and whether all of that is known.
+async fn read_secrets(
+    settings: &Settings,
+    aws: Option<&Aws>,
+    parts: &Parts,
+    report: &mut Report<'_>,
+) -> io::Result<(Vars, bool)> {
+    let vars = settings.vars.clone();
+    if !secrets::are_named(&vars) {
+        let state = "none; SECRET_ID is not set, so secrets come from the environment";
+        report.finding("secret", &Ok(state.to_owned()))?;
+        return Ok((vars, true));
     }
-    Aws::from_environment(&settings.vars).map_err(|error| wrong_setting(&error))
+    let Some(aws) = aws else {
+        report.skipped("secret", "there is no way to AWS")?;
+        return Ok((vars, false));
+    };
+    let read = secrets::read(&vars, aws, &parts.clock).await;
+    for secret in &read {
+        let subject = if secret.setting == TOKEN_SECRET_ID { "token-secret" } else { "secret" };
+        let finding = match &secret.found {
+            Ok(_) if secret.setting == TOKEN_SECRET_ID => Ok("readable".to_owned()),
+            Ok(found) => {
+                let keys: Vec<_> = found.iter().filter(|(_, value)| !value.is_empty()).map(|(key, _)| key.as_str()).collect();
+                Ok(format!("readable; it holds {}", keys.join(", ")))
+            }
+            Err(error) => Err(unusable(secret, error)),
+        };
+        report.finding(subject, &finding)?;
+    }
+    Ok((secrets::behind(vars, &read), read.iter().all(|secret| secret.found.is_ok())))
 }
 
-fn region(aws: &Aws) -> String {
+/// What is wrong with a secret, and what mends it: of what the service says, what an operator can do more.
+fn unusable(secret: &ReadSecret, error: &SecretError) -> Problem {
+    let SecretError { secret: id, kind, problem, remedy } = error;
+    let more = match kind {
+        SecretErrorKind::NotFound => format!("; {} is the stack's output {}", secret.setting.name, secret.output),
+        SecretErrorKind::Malformed => "; docs/operations.md, \"The secret\", takes the value before back".to_owned(),
+        SecretErrorKind::NotPermitted | SecretErrorKind::Unavailable => String::new(),
+    };
+    Problem::new(format!("{id} {problem}"), format!("{remedy}{more}"))
+}
+
+/// Names that nothing reads. Those of the deployment, in its secret or its file of settings, are problems; the environment of this
+/// machine may hold somebody else's.
+fn names(settings: &Settings, vars: &Vars, report: &mut Report<'_>) -> io::Result<()> {
+    for unread in unread_names(vars) {
+        if !unread.in_secret && settings.source(&unread.name) == Some(Source::Environment) {
+            report.notice("names", &unread.to_string())?;
+        } else {
+            let place = if unread.in_secret { "the secret" } else { "the file of settings" };
+            let remedy = match unread.meant {
+                Some(meant) if meant == unread.name => format!("set {meant} in the environment, and take it out of {place}"),
+                Some(meant) => format!("rename it to {meant}, or take it out of {place}"),
+                None => format!("take it out of {place}"),
+            };
+            report.finding("names", &Err(Problem::new(unread.to_string(), remedy)))?;
+        }
+    }
+    Ok(())
+}
+
+fn reach_aws(settings: &Settings) -> Result<Aws, Problem> {
+    if let Some(NoCredentials { reason }) = &settings.no_credentials {
+        return Err(Problem::new(format!("no credentials: {reason}"), SIGN_IN));
+    }
+    settings.credentials.clone().open(&settings.vars).map_err(|error| wrong_setting(&error))
+}
+
+fn region(aws: &Aws, settings: &Settings) -> String {
     let region = aws.config().region().map_or_else(String::new, ToString::to_string);
-    format!("region {region}, credentials found")
+    format!("region {region}; credentials from {}", settings.credentials_from())
 }
 
 fn wrong_setting(ConfigError { variable, problem }: &ConfigError) -> Problem {

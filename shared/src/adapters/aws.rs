@@ -71,8 +71,8 @@ impl AwsService {
         }
     }
 
-    /// What the SDKs call it: `AWS_ENDPOINT_URL_` and this is its variable.
-    const fn id(self) -> &'static str {
+    /// What the SDKs call it.
+    pub const fn id(self) -> &'static str {
         match self {
             Self::DynamoDb => "DynamoDB",
             Self::SecretsManager => "Secrets Manager",
@@ -80,6 +80,15 @@ impl AwsService {
             Self::EndUserMessaging => "Pinpoint SMS Voice V2",
         }
     }
+
+    /// The variable that says where it is, where that is not the usual place.
+    pub fn endpoint_variable(self) -> String {
+        endpoint_variable("AWS_ENDPOINT_URL", self.id())
+    }
+}
+
+fn endpoint_variable(of_all: &str, service_id: &str) -> String {
+    format!("{of_all}_{}", service_id.to_uppercase().replace(' ', "_"))
 }
 
 /// The base of every AWS client.
@@ -200,7 +209,7 @@ impl Endpoints {
     }
 
     fn for_service(&self, variable: &str, service_id: &str) -> Option<&str> {
-        self.0.get(&format!("{variable}_{}", service_id.to_uppercase().replace(' ', "_")))
+        self.0.get(&endpoint_variable(variable, service_id))
     }
 }
 

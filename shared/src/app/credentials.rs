@@ -28,7 +28,7 @@ impl AwsCredentials {
     ///
     /// # Errors
     /// When the region or a variable of the credentials is missing, or a file of certificates is of no use.
-    pub(super) fn open(self, vars: &Vars) -> Result<Aws, ConfigError> {
+    pub fn open(self, vars: &Vars) -> Result<Aws, ConfigError> {
         match self {
             Self::Environment => Aws::from_environment(vars),
             Self::Provided(provider) => Aws::with_credentials(vars, provider),

@@ -41,6 +41,8 @@ pub enum AuditKind {
     OperatorUnlock,
     /// An operator removed the factor.
     OperatorReset,
+    /// An operator erased what tells who the user is.
+    OperatorErase,
     /// An operator sent a test message.
     OperatorTestMessage,
 }
@@ -63,6 +65,7 @@ impl AuditKind {
             Self::Notification => "notification",
             Self::OperatorUnlock => "operator_unlock",
             Self::OperatorReset => "operator_reset",
+            Self::OperatorErase => "operator_erase",
             Self::OperatorTestMessage => "operator_test_message",
         }
     }

@@ -175,4 +175,10 @@ pub trait Store: Send + Sync {
         limit: usize,
         deadline: Deadline,
     ) -> impl Future<Output = Result<Vec<AuditEntry>, StoreUnavailable>> + Send;
+
+    /// Takes phone numbers, source addresses and user agents out of a user's audit trail; the events stay. The user agent of what an
+    /// operator did stays too: it says who it was (S29). Returns how many records had any. Tries until `deadline`; what is done by then
+    /// stays done, and doing it again does the rest.
+    fn redact_audit_trail(&self, user: &UserId, deadline: Deadline)
+    -> impl Future<Output = Result<u64, StoreUnavailable>> + Send;
 }

@@ -6,7 +6,7 @@ mod request_stats;
 mod service;
 mod session;
 
-pub use operator::Told;
+pub use operator::{Erased, Told};
 pub use request_stats::{MessageKind, MessageStats, RequestStats};
 pub use service::{Caller, Failure, Granted, Rules, Service};
 pub use session::Session;

@@ -11,11 +11,11 @@ use super::{
 };
 use crate::{
     domain::{
-        Account, AuditEvent, AuditKind, AuditOutcome, Command, PhoneNumber, TextMessage,
+        Account, AuditEvent, AuditKind, AuditOutcome, Command, PhoneNumber, Refusal, TextMessage,
         audit::AuditDetails,
         message::delivery::{Delivery, DeliveryReason, Verdict},
     },
-    ports::{AuditEntry, Channel, SmsSender, Store},
+    ports::{AuditEntry, Channel, Commit, SmsSender, Store},
 };
 
 /// How long a test message is of use.
@@ -30,6 +30,17 @@ pub enum Told {
     Failed,
     /// There is no provider to send with.
     NoProvider,
+}
+
+/// What an erasure did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Erased {
+    /// Whether the number that was active was told; `None` where the account had no number.
+    pub told: Option<Told>,
+    /// How many records of the trail had something to take out.
+    pub records: u64,
+    /// Whether the user set up a number again before the erasure was over, which was removed, too.
+    pub came_back: bool,
 }
 
 impl<S: Store, M: SmsSender> Session<'_, S, M> {
@@ -59,6 +70,38 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
             Channel::Sms(_) => Told::Sent,
             Channel::Answer | Channel::Missing => Told::NoProvider,
         })
+    }
+
+    /// Erases what tells who the user is: removes the factor as [`Session::reset`] does, which leaves no number in the account and
+    /// tells the one that was active, and takes numbers, addresses and user agents out of the trail, whose events stay. Requests of the
+    /// user that were under way may still write what they had read: so all of it is done once more after `requests_take`, which is as
+    /// long as a request may take. Doing it again changes nothing more, and finishes what was cut short.
+    pub async fn erase(&mut self, requests_take: Duration) -> Result<Erased, Failure> {
+        let told = self.reset_if_any().await?;
+        self.record_act(AuditKind::OperatorErase).await?;
+        let redacted = self.service.store.redact_audit_trail(&self.caller.user, self.deadline).await?;
+        tokio::time::sleep(requests_take).await;
+        let came_back = self.reset_if_any().await?.is_some();
+        let late = self.service.store.redact_audit_trail(&self.caller.user, self.deadline).await?;
+        Ok(Erased { told, records: redacted + late, came_back })
+    }
+
+    /// Resets the account; `None` where there is no number in it.
+    async fn reset_if_any(&mut self) -> Result<Option<Told>, Failure> {
+        match self.reset().await {
+            Ok(told) => Ok(Some(told)),
+            Err(Failure::Refused(Refusal::NotEnabled)) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Records an act that no decision records. It is not to be done unless this succeeds (S29).
+    async fn record_act(&mut self, kind: AuditKind) -> Result<(), Failure> {
+        let nonce = self.service.random.rng().random();
+        let event = AuditEvent::new(kind, AuditOutcome::Success, None);
+        let record = self.audit_record(event, self.service.now(), nonce);
+        let commit = Commit::audit_only(record, self.service.rules.policy.sms_window);
+        self.commit(&commit).await.map_err(|_| Failure::Unavailable)
     }
 
     /// Sends a message to `to` that says it is a test, through the providers in their order. It is recorded in the trail of

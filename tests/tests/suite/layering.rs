@@ -52,17 +52,36 @@ fn a_function_is_a_thin_shell_over_app_and_api() {
             assert!(!manifest.contains(package), "{function} must not depend on {package}");
         }
     }
-    let shared = read(&root().join("shared/Cargo.toml"));
-    // Nor on an embedded database: whoever operates a deployment builds no SQLite.
-    let operator = read(&root().join("operator/Cargo.toml"));
-    for (package, manifest) in [("shared", &shared), ("operator", &operator)] {
-        for foreign in ["two-factor-local", "two-factor-tests", "dynoxide", "rusqlite"] {
+    for package in ["shared", "aws", "operator"] {
+        let manifest = read(&root().join(package).join("Cargo.toml"));
+        for foreign in ["two-factor-local", "two-factor-tests"] {
             assert!(!manifest.contains(foreign), "{package} must not depend on {foreign}");
         }
     }
-    for package in ["shared", "local"] {
+    for package in ["shared", "aws", "local"] {
         let manifest = read(&root().join(package).join("Cargo.toml"));
         assert!(!manifest.contains("two-factor-operator"), "{package} must not depend on the operator's commands");
+    }
+}
+
+#[test]
+fn a_function_carries_no_profiles_and_no_single_sign_on_and_an_operator_builds_no_database() {
+    for (packages, foreign) in [
+        (&["setup", "send-sms", "verify", "any"][..], &["aws-config", "aws-sdk-sso", "aws-sdk-sts", "two-factor-aws"][..]),
+        (&["two-factor-operator"], &["dynoxide-rs", "rusqlite", "libsqlite3-sys"]),
+    ] {
+        for package in packages {
+            let arguments =
+                ["tree", "--offline", "--locked", "--edges", "normal,build", "--prefix", "none", "--package", package];
+            let tree = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().expect("cargo can be run");
+            assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+            let tree = String::from_utf8_lossy(&tree.stdout).into_owned();
+            let crates: BTreeSet<_> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
+            assert!(crates.contains("two-factor") && crates.contains(package), "{package}: {tree}");
+            for name in foreign {
+                assert!(!crates.contains(name), "{package} must not depend on {name}");
+            }
+        }
     }
 }
 
@@ -100,7 +119,7 @@ fn allowed_mention(line: &str) -> bool {
 
 #[test]
 fn there_is_one_clock_and_one_generator() {
-    for file in ["shared", "functions", "local", "operator"].into_iter().flat_map(rust_files) {
+    for file in ["shared", "functions", "local", "aws", "operator"].into_iter().flat_map(rust_files) {
         if file.ends_with("adapters/system.rs") {
             continue;
         }
@@ -112,7 +131,7 @@ fn there_is_one_clock_and_one_generator() {
 
 #[test]
 fn every_source_says_what_it_is_for_in_its_first_line() {
-    for file in ["shared", "functions", "local", "operator", "tests", "bench"].into_iter().flat_map(rust_files) {
+    for file in ["shared", "functions", "local", "aws", "operator", "tests", "bench"].into_iter().flat_map(rust_files) {
         assert!(read(&file).starts_with("//! "), "{}", file.display());
     }
 }

@@ -1,9 +1,8 @@
 //! The operator's commands, on the embedded database and with providers that are emulated at the wire.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs,
-    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     sync::{
         Arc,
@@ -12,7 +11,9 @@ use std::{
     time::Duration,
 };
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 use two_factor::{
     adapters::{
         dynamodb::{client, table::ensure_table},
@@ -29,6 +30,7 @@ use two_factor_local::{
 use two_factor_operator::{Ending, Invocation, run};
 use two_factor_tests::{
     clock::ManualClock,
+    dynamodb_proxy::{Fault, Proxy},
     service::{HOME, TestService, WORK, wrong},
     tokens::SigningKey,
 };
@@ -53,7 +55,8 @@ impl Outcome {
     /// The line about one subject, and the one after it, which says what to do.
     #[track_caller]
     fn about(&self, subject: &str) -> (&str, &str) {
-        let mut lines = self.out.lines().skip_while(|line| line.split_whitespace().nth(1) != Some(subject));
+        let is_about = |line: &str| line.split_whitespace().nth(1) == Some(subject) && !line.starts_with("waiting");
+        let mut lines = self.out.lines().skip_while(|line| !is_about(line));
         (lines.next().unwrap_or_else(|| panic!("nothing about {subject}:\n{}", self.out)), lines.next().unwrap_or_default())
     }
 
@@ -61,6 +64,15 @@ impl Outcome {
     fn is_ok(&self, subject: &str, state: &str) {
         let (line, _) = self.about(subject);
         assert!(line.starts_with("ok  ") && line.contains(state), "{state}\n{}", self.out);
+    }
+
+    /// A setting has this value, and came from there.
+    #[track_caller]
+    fn has_setting(&self, name: &str, value: &str, from: &str) {
+        let line = self.out.lines().find(|line| line.split_whitespace().next() == Some(name));
+        let line = line.unwrap_or_else(|| panic!("no {name}:\n{}", self.out));
+        let rest = line.strip_prefix(name).unwrap().trim_start();
+        assert!(rest.strip_prefix(value).is_some_and(|rest| rest.trim_start() == from), "{name} {value} {from}\n{}", self.out);
     }
 
     /// The check found something wrong, and says what to do about it.
@@ -75,8 +87,9 @@ impl Outcome {
 
 async fn doctor_at(clock: Arc<dyn Clock>, settings: &[(&str, &str)], arguments: &[&str]) -> Outcome {
     let environment: BTreeMap<_, _> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let parts = Parts { clock, random: Arc::new(SystemRandom), ..Parts::default() };
-    let invocation = Invocation { arguments: arguments.iter().map(Into::into).collect(), environment, parts };
+    let parts = Parts { clock, random: Arc::new(SystemRandom), request_time: Duration::ZERO, ..Parts::default() };
+    let arguments = arguments.iter().map(Into::into).collect();
+    let invocation = Invocation { arguments, environment, parts, look_again_after: Duration::from_millis(1) };
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let ending = run(invocation, &mut out, &mut err).await;
     Outcome { ending, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
@@ -89,6 +102,7 @@ async fn doctor(settings: &[(&str, &str)], arguments: &[&str]) -> Outcome {
 /// A deployment for production: the table is real, everything else is emulated, and all of it is sound until a test breaks it.
 struct Deployment {
     database: EmbeddedDatabase,
+    storage: Proxy,
     server: MockServer,
     settings: BTreeMap<String, String>,
     next_priority: AtomicU8,
@@ -97,9 +111,13 @@ struct Deployment {
 impl Deployment {
     async fn sound() -> Self {
         let database = EmbeddedDatabase::start(None, 0).unwrap();
-        ensure_table(&client(&sdk_config(&database.endpoint()).unwrap()), TABLE).await.unwrap();
+        let tables = client(&sdk_config(&database.endpoint()).unwrap());
+        ensure_table(&tables, TABLE).await.unwrap();
+        tables.update_table().table_name(TABLE).deletion_protection_enabled(true).send().await.unwrap();
+        let storage = Proxy::start(&database.endpoint());
+        storage.fail_in_turns("DescribeContinuousBackups", [Some(backups("ENABLED"))]);
         let server = MockServer::start().await;
-        let (table_url, url) = (database.endpoint(), server.uri());
+        let (table_url, url) = (storage.endpoint(), server.uri());
         let settings = [
             ("APP_ENV", "production"),
             ("AWS_REGION", "eu-central-1"),
@@ -120,7 +138,7 @@ impl Deployment {
             ("PLIVO_BASE_URL", &url),
         ];
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let deployment = Self { database, server, settings, next_priority: AtomicU8::new(u8::MAX) };
+        let deployment = Self { database, storage, server, settings, next_priority: AtomicU8::new(u8::MAX) };
         deployment.secret(&secret()).await;
         let key = SigningKey::p256().jwk("current");
         deployment.answers(get("/keys"), 200, json!({"keys": [key, {"kty": "oct", "k": "AA"}]})).await;
@@ -188,9 +206,17 @@ impl Deployment {
     }
 
     async fn check_at(&self, clock: Arc<ManualClock>, changes: &[(&str, &str)]) -> Outcome {
+        self.doctor_at(clock, changes, &["check"]).await
+    }
+
+    async fn doctor(&self, changes: &[(&str, &str)], arguments: &[&str]) -> Outcome {
+        self.doctor_at(ManualClock::new(), changes, arguments).await
+    }
+
+    async fn doctor_at(&self, clock: Arc<ManualClock>, changes: &[(&str, &str)], arguments: &[&str]) -> Outcome {
         let settings = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let settings: Vec<_> = settings.chain(changes.iter().copied()).collect();
-        let outcome = doctor_at(clock, &settings, &["check"]).await;
+        let outcome = doctor_at(clock, &settings, arguments).await;
         for secret in ["t0k3n", "s3cr3t", "m3ss4g3b1rd", "p3pp3r"] {
             assert!(!outcome.out.contains(secret) && !outcome.err.contains(secret), "{secret} is shown:\n{}", outcome.out);
         }
@@ -209,6 +235,13 @@ fn secret() -> Value {
     })
 }
 
+/// What DynamoDB says of a table's point-in-time recovery, which the embedded one does not have.
+fn backups(status: &str) -> Fault {
+    Fault::Answer(json!({"ContinuousBackupsDescription": {
+        "ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": status},
+    }}))
+}
+
 fn get(at: &str) -> MockBuilder {
     Mock::given(method("GET")).and(path(at))
 }
@@ -224,12 +257,14 @@ async fn a_sound_deployment_has_no_problem_and_nothing_is_sent() {
     let (keys, prices) = (format!("{}/keys", deployment.server.uri()), price::date());
     let expected = format!(
         "\
-ok       aws          region eu-central-1, credentials found
+ok       aws          region eu-central-1; credentials from environment
 ok       secret       readable; it holds CODE_PEPPER, MESSAGEBIRD_ACCESS_KEY, MESSAGEBIRD_FROM, PLIVO_AUTH_ID, PLIVO_AUTH_TOKEN, \
 PLIVO_FROM, TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER, VONAGE_API_KEY, VONAGE_API_SECRET, VONAGE_FROM
 ok       settings     complete, for production
 ok       table        sms-2fa is active, with the keys `pk` and `sk`
 ok       expiry       what is stale is dropped by its attribute `ttl`
+ok       backups      point-in-time recovery is on: any second of the last days can be brought back
+ok       deletion     the table is protected: nobody deletes it by accident
 ok       tokens       jwks, 1 usable key at {keys}; any issuer, one audience; the user is `sub`
 ok       twilio       account active; balance 12.34 USD; sends as +15005550006
 ok       sns          out of the sandbox; 100 USD may be spent in a month
@@ -239,7 +274,7 @@ ok       messagebird  balance 9.2 euros; sends as ACME
 ok       plivo        balance 1.81 USD; sends as +15005550006
 ok       prices       list of {prices}
 
-no problems: 13 ok
+no problems: 15 ok
 "
     );
     assert_eq!(outcome.out, expected);
@@ -285,7 +320,7 @@ async fn a_problem_of_a_provider_is_named_with_what_to_do() {
     outcome.is_problem("messagebird", "the balance is 0 euros", "top up");
     outcome.is_problem("plivo", "+15005550006 does not belong to this account", "PLIVO_FROM");
     outcome.is_ok("table", "is active");
-    assert!(outcome.out.ends_with("\n6 problems: 7 ok\n"), "{}", outcome.out);
+    assert!(outcome.out.ends_with("\n6 problems: 9 ok\n"), "{}", outcome.out);
     assert_eq!(outcome.ending.code(), 1);
 
     for (status, body, what, remedy) in [
@@ -404,7 +439,7 @@ async fn a_secret_that_cannot_be_read_is_one_problem_not_many() {
         assert!(outcome.about(subject).0.starts_with("skipped"), "{}", outcome.out);
     }
     outcome.is_ok("table", "sms-2fa is active");
-    assert!(outcome.out.ends_with("\n1 problem: 3 ok, 3 skipped\n"), "{}", outcome.out);
+    assert!(outcome.out.ends_with("\n1 problem: 5 ok, 3 skipped\n"), "{}", outcome.out);
 
     let mut incomplete = secret();
     incomplete.as_object_mut().unwrap().remove("CODE_PEPPER");
@@ -438,8 +473,162 @@ async fn the_table_has_to_be_there_with_its_keys_and_its_expiry() {
     let outcome = with_table("lasting").await;
     outcome.is_ok("table", "lasting is active");
     outcome.is_problem("expiry", "not enabled", "update-time-to-live --table-name lasting");
+    outcome.is_problem("deletion", "is not protected", "update-table --table-name lasting --deletion-protection-enabled");
     let unreachable = [("SMS_PROVIDERS", "sns"), ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")];
     deployment.check_with(&unreachable).await.is_problem("table", "Connection refused", "AWS_REGION");
+}
+
+#[tokio::test]
+async fn a_table_that_can_be_lost_is_a_problem_in_production_alone() {
+    let deployment = Deployment::sound().await;
+    let only_sns = ("SMS_PROVIDERS", "sns");
+    deployment.storage.fail_in_turns("DescribeContinuousBackups", [Some(backups("DISABLED"))]);
+    let command = "update-continuous-backups --table-name sms-2fa";
+    deployment.check_with(&[only_sns]).await.is_problem("backups", "point-in-time recovery is off", command);
+    let outcome = deployment.check_with(&[only_sns, ("APP_ENV", "development")]).await;
+    outcome.is_ok("backups", "is off; this is development");
+    let denied = Fault::Error(400, "AccessDeniedException");
+    deployment.storage.fail_in_turns("DescribeContinuousBackups", [Some(denied)]);
+    let outcome = deployment.check_with(&[only_sns]).await;
+    outcome.is_problem("backups", "AccessDeniedException", "needs dynamodb:DescribeContinuousBackups");
+}
+
+#[tokio::test]
+async fn a_check_waits_for_what_aws_is_not_done_with_as_long_as_it_may() {
+    let deployment = Deployment::sound().await;
+    let only_sns = [("SMS_PROVIDERS", "sns")];
+    let coming = || {
+        Fault::Answer(json!({"Table": {"TableName": TABLE, "TableStatus": "CREATING",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]}}))
+    };
+    let unready = || Fault::Error(400, "ContinuousBackupsUnavailableException");
+    deployment.storage.fail_next_of("DescribeTable", 3, coming());
+    deployment.storage.fail_next_of("DescribeContinuousBackups", 2, unready());
+    let outcome = deployment.check_with(&only_sns).await;
+    outcome.is_ok("backups", "is on");
+    let waited: Vec<_> = outcome.out.lines().filter(|line| line.starts_with("waiting")).collect();
+    assert!(
+        matches!(waited[..], [table, backups] if table.contains("made or restored") && backups.contains("new")),
+        "{waited:?}"
+    );
+    assert!(
+        outcome.out.contains("ok       table        sms-2fa is active") && outcome.ending == Ending::Success,
+        "{}",
+        outcome.out
+    );
+
+    deployment.storage.fail_next_of("DescribeTable", 1, coming());
+    let outcome = deployment.doctor(&only_sns, &["check", "--wait", "0"]).await;
+    outcome.is_problem("table", "sms-2fa is being made or restored", "--wait SECONDS");
+    for subject in ["expiry", "backups", "deletion"] {
+        assert!(outcome.about(subject).0.starts_with("skipped"), "{}", outcome.out);
+    }
+    deployment.storage.fail_next_of("DescribeContinuousBackups", 1, unready());
+    let outcome = deployment.doctor(&only_sns, &["check", "--wait", "0"]).await;
+    outcome.is_problem("backups", "still setting them up", "--wait SECONDS");
+}
+
+#[tokio::test]
+async fn a_misspelled_setting_of_the_deployment_is_a_problem_and_one_of_this_machine_a_notice() {
+    let deployment = Deployment::sound().await;
+    let mut misspelled = secret();
+    misspelled["TWILIO_ACOUNT_SID"] = "hush".into();
+    misspelled["SMS_COOLDOWN_SECONDS"] = "30".into();
+    misspelled["COLOR"] = "hush".into();
+    deployment.secret(&misspelled).await;
+    let outcome = deployment.check_with(&[("SMS_PROVIDERS", "sns"), ("SMS_MAX_PER_ADDRESS", "5")]).await;
+    for said in [
+        "notice   names        nothing reads SMS_MAX_PER_ADDRESS",
+        "TWILIO_ACCOUNT_SID is probably meant\n                      -> rename it to TWILIO_ACCOUNT_SID, or take it out of the secret",
+        "and not from the secret\n                      -> set SMS_COOLDOWN_SECONDS in the environment, and take it out of the secret",
+        "key \"COLOR\"\n                      -> take it out of the secret",
+    ] {
+        assert!(outcome.out.contains(said), "{said}:\n{}", outcome.out);
+    }
+    assert!(outcome.out.ends_with("\n3 problems: 10 ok\n") && !outcome.out.contains("hush"), "{}", outcome.out);
+
+    deployment.secret(&secret()).await;
+    let file = std::env::temp_dir().join(format!("two-factor-doctor-misspelled-{}.env", std::process::id()));
+    fs::write(&file, "CODE_TTL=60\n").unwrap();
+    let named = ["--env-file", file.to_str().unwrap(), "check"];
+    let outcome = deployment.doctor(&[("SMS_PROVIDERS", "sns")], &named).await;
+    outcome.is_problem("names", "nothing reads CODE_TTL", "rename it to CODE_TTL_SECONDS, or take it out of the file");
+    fs::remove_file(file).unwrap();
+}
+
+#[tokio::test]
+async fn each_problem_of_a_secret_has_its_own_remedy() {
+    let deployment = Deployment::sound().await;
+    let tokens = ("AUTH_MODE", "hs256");
+    let settings = [("SMS_PROVIDERS", ""), tokens, ("TOKEN_SECRET_ID", "two-factor/tokens")];
+    let read = |id: &str| {
+        let request = Mock::given(method("POST")).and(header("x-amz-target", "secretsmanager.GetSecretValue"));
+        request.and(body_string_contains(id.to_owned()))
+    };
+    let value = |text: &str| json!({"ARN": "arn:s", "Name": "s", "SecretString": text});
+    let key = "a t0k3n secret that has 32 bytes or more";
+    deployment.answers(read("two-factor/tokens"), 200, value(key)).await;
+    let outcome = deployment.check_with(&settings).await;
+    outcome.is_ok("token-secret", "readable");
+    outcome.is_ok("tokens", "hs256, with a secret of 32 bytes or more");
+    assert!(!outcome.out.contains(key), "{}", outcome.out);
+
+    deployment.answers(read("two-factor/tokens"), 200, value(r#"{"AUTH_JWT_SECRET": "t0k3n"}"#)).await;
+    let outcome = deployment.check_with(&settings).await;
+    outcome.is_problem("token-secret", "two-factor/tokens is a JSON object", "as plain text");
+    assert!(outcome.about("settings").0.starts_with("skipped"), "{}", outcome.out);
+    for (code, message, what, remedy) in [
+        ("ResourceNotFoundException", "no", "is not in Secrets Manager", "TOKEN_SECRET_ID is the stack's output TokenSecretArn"),
+        ("ResourceNotFoundException", "for staging label: AWSCURRENT", "has no current value", "put one into it"),
+        ("InvalidRequestException", "marked for deletion", "is marked for deletion", "aws secretsmanager restore-secret"),
+        ("ValidationException", "no", "is no name that a secret can have", "correct the name"),
+        ("AccessDeniedException", "no", "may not be read", "allow secretsmanager:GetSecretValue"),
+        ("AccessDeniedException", "Access to KMS is not allowed", "cannot be decrypted", "kms:Decrypt"),
+        ("DecryptionFailure", "no", "cannot be decrypted", "kms:Decrypt"),
+        ("ExpiredTokenException", "no", "have expired", "aws sso login"),
+        ("InternalServiceError", "no", "does not answer", "network"),
+    ] {
+        deployment.answers(read("two-factor/tokens"), 400, json!({"__type": code, "message": message})).await;
+        deployment.check_with(&settings).await.is_problem("token-secret", what, remedy);
+    }
+    deployment.answers(read("two-factor/secret"), 200, value("CODE_PEPPER=p3pp3r")).await;
+    let outcome = deployment.check_with(&[("SMS_PROVIDERS", "")]).await;
+    outcome.is_problem("secret", "is not a JSON object", "takes the value before back");
+}
+
+#[tokio::test]
+async fn every_setting_is_shown_with_where_it_came_from_and_no_secret_is() {
+    let deployment = Deployment::sound().await;
+    let file = std::env::temp_dir().join(format!("two-factor-doctor-settings-{}.env", std::process::id()));
+    fs::write(&file, "CODE_TTL_SECONDS=60\nALLOWED_COUNTRIES=US\nTWILIO_AUTH_TOKEN=t0k3n-of-the-file\n").unwrap();
+    let named = ["--env-file", file.to_str().unwrap(), "settings"];
+    let outcome = deployment.doctor(&[("ALLOWED_COUNTRIES", "GB"), ("SMS_PROVIDERS", "")], &named).await;
+    let from_file = format!("file {}", file.display());
+    outcome.has_setting("ALLOWED_COUNTRIES", "GB", "environment");
+    outcome.has_setting("CODE_TTL_SECONDS", "60", &from_file);
+    outcome.has_setting("CODE_MAX_ATTEMPTS", "5", "default");
+    outcome.has_setting("CODE_PEPPER", "(hidden)", "secret two-factor/secret");
+    outcome.has_setting("TWILIO_AUTH_TOKEN", "(hidden)", &from_file);
+    outcome.has_setting("AUTH_ISSUER", "-", "not set");
+    outcome.has_setting("SMS_PROVIDERS", "twilio,vonage,messagebird,plivo", "those that are configured");
+    outcome.has_setting("AWS_REGION", "eu-central-1", "environment");
+    let credentials = outcome.out.lines().find(|line| line.starts_with("AWS credentials  ")).expect("a line of their own");
+    assert!(credentials.contains("(hidden)") && credentials.ends_with("environment"), "{credentials}");
+    let missing: Vec<_> = two_factor::config::settings::ALL
+        .iter()
+        .filter(|setting| setting.place != two_factor::config::settings::Place::LocalServer)
+        .filter(|setting| !outcome.out.lines().any(|line| line.split_whitespace().next() == Some(setting.name)))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert_eq!(outcome.ending, Ending::Success, "{}", outcome.err);
+
+    let request = Mock::given(method("POST")).and(header("x-amz-target", "secretsmanager.GetSecretValue"));
+    deployment.answers(request, 400, json!({"__type": "AccessDeniedException", "message": "no"})).await;
+    let outcome = deployment.doctor(&[], &["settings"]).await;
+    outcome.has_setting("CODE_PEPPER", "?", "unknown: a secret cannot be read");
+    assert!(outcome.out.contains("\nSECRET_ID: the secret \"two-factor/secret\" may not be read"), "{}", outcome.out);
+    assert_eq!(outcome.ending, Ending::Problem);
+    fs::remove_file(file).unwrap();
 }
 
 #[tokio::test]
@@ -466,7 +655,12 @@ async fn wrong_arguments_are_explained_and_end_with_2() {
         (&["check", "all"], "check takes no argument"),
         (&["check", "--fast"], "--fast"),
         (&["user", "show"], "one user's ID"),
-        (&["user", "delete", "alice"], "show, unlock or reset"),
+        (&["user", "delete", "alice"], "show, unlock, reset or erase"),
+        (&["user", "erase"], "one user's ID"),
+        (&["user", "unlock", "alice", "--yes"], "--yes is for user reset and user erase"),
+        (&["settings", "all"], "settings takes no argument"),
+        (&["settings", "--wait", "1"], "--wait is for check"),
+        (&["check", "--wait", "100000"], "from 0 to 86400"),
         (&["user", "show", ""], "1 to 128 characters"),
         (&["audit", "alice", "--limit", "many"], "many"),
         (&["audit", "alice", "--limit=0"], "from 1 to 1000"),
@@ -484,7 +678,7 @@ async fn wrong_arguments_are_explained_and_end_with_2() {
     }
     let help = doctor(&[], &["--help"]).await;
     assert_eq!(help.ending.code(), 0);
-    for command in ["check", "send-test", "user show", "user unlock", "user reset", "audit", "token"] {
+    for command in ["check", "send-test", "settings", "user show", "user unlock", "user reset", "user erase", "audit", "token"] {
         assert!(help.out.contains(&format!("\n  {command} ")), "{command}");
     }
     assert!(help.out.lines().all(|line| line.chars().count() <= 130));
@@ -577,7 +771,14 @@ async fn a_reset_user_can_enroll_anew_and_the_old_number_is_told_s18_s24() {
     let practice = Practice::open().await;
     let alice = practice.service.user("alice");
     alice.enroll(HOME).await;
-    let reset = practice.doctor(&["user", "reset", "alice"]).await;
+    let unconfirmed = practice.doctor(&["user", "reset", "alice"]).await;
+    assert_eq!(unconfirmed.ending, Ending::Problem);
+    for said in ["alice: two-factor authentication is on\n", "Nothing was changed.", "First revoke the user's sessions", "--yes"]
+    {
+        assert!(unconfirmed.out.contains(said), "{said}: {}", unconfirmed.out);
+    }
+    assert_eq!(alice.status().await.body["enabled"], true, "nothing was changed");
+    let reset = practice.doctor(&["user", "reset", "alice", "--yes"]).await;
     assert_eq!(reset.ending, Ending::Success, "{}", reset.err);
     assert!(reset.out.contains("The number +1****0123 is told of it"), "{}", reset.out);
     assert!(reset.out.contains("alice: two-factor authentication is off\n"), "{}", reset.out);
@@ -591,22 +792,196 @@ async fn a_reset_user_can_enroll_anew_and_the_old_number_is_told_s18_s24() {
 
     let sent = practice.service.inbox.received().len();
     practice.service.user("bob").setup(HOME).await.expect(200);
-    let dropped = practice.doctor(&["user", "reset", "bob"]).await;
+    let dropped = practice.doctor(&["user", "reset", "bob", "--yes"]).await;
     assert!(dropped.out.contains("pending number  none") && !dropped.out.contains("is told"), "{}", dropped.out);
     assert_eq!(
         practice.service.inbox.received().len(),
         sent + 1,
         "the code, and no notification to a number that was never verified"
     );
-    let again = practice.doctor(&["user", "reset", "bob"]).await;
+    let again = practice.doctor(&["user", "reset", "bob", "--yes"]).await;
     assert_eq!(again.ending, Ending::Problem);
     assert_eq!(again.err, "doctor: there is nothing to reset: no number is active and none is pending\n");
+}
+
+/// Calls the API as this user, from a client that says what it is.
+async fn call_as(practice: &Practice, client: &str, user: &str, endpoint: &str, body: Value) -> two_factor_tests::service::Reply {
+    let user = practice.service.user(user);
+    let request = practice.service.request(reqwest::Method::POST, &practice.service.url(endpoint));
+    practice.service.send(request.bearer_auth(user.token()).header("user-agent", client).json(&body)).await
+}
+
+/// All that is stored of a user: the items of the table by their sort keys.
+struct Stored(BTreeMap<String, HashMap<String, AttributeValue>>);
+
+impl Stored {
+    fn contains(&self, text: &str) -> bool {
+        format!("{:?}", self.0).contains(text)
+    }
+}
+
+async fn stored_of(practice: &Practice, user: &str) -> Stored {
+    let partition = AttributeValue::S(format!("USER#{user}"));
+    let items = practice.service.items().await.into_iter().filter(|item| item["pk"] == partition);
+    Stored(items.map(|item| (item["sk"].as_s().unwrap().clone(), item)).collect())
+}
+
+const SOURCE: &str = "127.0.0.1";
+
+#[tokio::test]
+async fn an_erased_user_leaves_events_and_neither_number_nor_address_nor_user_agent_s29() {
+    let practice = Practice::open().await;
+    for user in ["alice", "bob"] {
+        let client = format!("Browser of {user}/1.0");
+        let setup = |number: &str| json!({"method": "sms", "phone_number": number});
+        let number = if user == "alice" { HOME } else { "+12015550124" };
+        call_as(&practice, &client, user, "setup", setup(number)).await.expect(200);
+        let code = practice.service.last_code();
+        let codes = call_as(&practice, &client, user, "verify", json!({"code": code})).await.expect(200).backup_codes();
+        call_as(&practice, &client, user, "verify", json!({"code": "000000"})).await.expect(409);
+        call_as(&practice, &client, user, "send-sms", json!({})).await.expect(200);
+        let code = practice.service.last_code();
+        call_as(&practice, &client, user, "verify", json!({"code": wrong(&code)})).await.expect(400);
+        let mut replace = setup(if user == "alice" { WORK } else { "+447400123457" });
+        replace["code"] = codes[0].as_str().into();
+        call_as(&practice, &client, user, "setup", replace).await.expect(200);
+    }
+    let personal = [HOME, WORK, "+1****0123", "+44****3456", SOURCE, "Browser of alice"];
+    let before = stored_of(&practice, "alice").await;
+    for part in personal {
+        assert!(before.contains(part), "{part}");
+    }
+    let bobs = stored_of(&practice, "bob").await;
+    let events: Vec<_> = practice.service.audit_trail("alice").await.into_iter().map(|entry| (entry.at, entry.event)).collect();
+
+    let unconfirmed = practice.doctor(&["user", "erase", "alice"]).await;
+    assert_eq!((unconfirmed.ending, stored_of(&practice, "alice").await.0 == before.0), (Ending::Problem, true));
+    for said in ["alice: two-factor authentication is on\n", "Nothing was changed.", "First revoke the user's sessions"] {
+        assert!(unconfirmed.out.contains(said), "{said}: {}", unconfirmed.out);
+    }
+
+    let erased = practice.doctor(&["user", "erase", "alice", "--yes"]).await;
+    assert_eq!(erased.ending, Ending::Success, "{}", erased.err);
+    for said in
+        ["The number +1****0123 is told of it", "of the audit trail, which stay.", "alice: two-factor authentication is off\n"]
+    {
+        assert!(erased.out.contains(said), "{said}: {}", erased.out);
+    }
+    assert!(!erased.out.contains("set up a number meanwhile"), "{}", erased.out);
+    let notification = practice.service.inbox.received().last().cloned().unwrap();
+    assert_eq!((notification.to(), notification.body().contains("turned off")), (HOME, true), "S18");
+
+    let everything = format!("{:?}", practice.service.items().await);
+    for part in [HOME, WORK, "Browser of alice"] {
+        assert!(!everything.contains(part), "{part} is in the table");
+    }
+    let after = stored_of(&practice, "alice").await;
+    for part in personal {
+        assert!(!after.contains(part), "{part}: {:?}", after.0);
+    }
+    assert_eq!(stored_of(&practice, "bob").await.0, bobs.0, "nobody else is touched");
+    let trail = practice.service.audit_trail("alice").await;
+    let (kept, added) = trail.split_at(events.len());
+    assert_eq!(kept.iter().map(|entry| (entry.at, entry.event.clone())).collect::<Vec<_>>(), events, "every event stays");
+    let added: Vec<_> =
+        added.iter().map(|entry| (entry.event.as_str(), entry.user_agent.as_deref().unwrap_or_default())).collect();
+    assert!(
+        matches!(added[..], [("operator_reset", one), ("operator_erase", two)] if one == two && one.contains("Olivia Ops")),
+        "it stays known who did it: {added:?}"
+    );
+
+    // Once more, and once more with nothing to do.
+    let again = practice.doctor(&["user", "erase", "alice", "--yes"]).await;
+    assert!(
+        again.ending == Ending::Success && again.out.contains("No record of the audit trail had"),
+        "{}{}",
+        again.out,
+        again.err
+    );
+    assert!(!again.out.contains("is told of it"), "{}", again.out);
+    // The user may enroll anew, as anybody may.
+    practice.service.user("alice").enroll(HOME).await;
+}
+
+#[tokio::test]
+async fn requests_that_were_under_way_bring_nothing_of_an_erased_user_back() {
+    let practice = Practice::open().await;
+    let client = "Browser of alice/1.0";
+    let enroll = json!({"method": "sms", "phone_number": HOME});
+    call_as(&practice, client, "alice", "setup", enroll).await.expect(200);
+    let code = practice.service.last_code();
+
+    // One that has read the account, and commits after it was erased: it is decided anew.
+    let storage = &practice.service.storage;
+    let stopped = storage.stop_next_of("TransactWriteItems");
+    let verify = call_as(&practice, client, "alice", "verify", json!({"code": code}));
+    let erase = async {
+        stopped.done().await;
+        let erased = practice.doctor(&["user", "erase", "alice", "--yes"]).await;
+        stopped.go_on();
+        erased
+    };
+    let (verified, erased) = tokio::join!(verify, erase);
+    assert_eq!(erased.ending, Ending::Success, "{}", erased.err);
+    verified.expect_problem(409, "no_pending_verification");
+    assert!(!stored_of(&practice, "alice").await.contains(HOME));
+
+    // One whose message is out while the account is erased, and of which a record is written between the two looks at the trail.
+    practice.service.user("alice").enroll(HOME).await;
+    practice.service.inbox.script([Reply::Cut]);
+    let record = storage.stop_next_of("PutItem");
+    let (answered, is_answered) = oneshot::channel();
+    let send = async {
+        call_as(&practice, client, "alice", "send-sms", json!({})).await.expect(200);
+        answered.send(()).unwrap();
+    };
+    let erase = async {
+        record.done().await;
+        storage.pass_next_of("Query", 1);
+        let second_look = storage.stop_next_of("Query");
+        let meanwhile = async {
+            second_look.done().await;
+            assert!(!stored_of(&practice, "alice").await.contains(SOURCE), "the first look is over");
+            record.go_on();
+            is_answered.await.unwrap();
+            assert!(stored_of(&practice, "alice").await.contains(SOURCE), "the late record is there");
+            second_look.go_on();
+        };
+        tokio::join!(practice.doctor(&["user", "erase", "alice", "--yes"]), meanwhile).0
+    };
+    let ((), erased) = tokio::join!(send, erase);
+    assert_eq!(erased.ending, Ending::Success, "{}", erased.err);
+    let after = stored_of(&practice, "alice").await;
+    for part in [HOME, "+1****0123", SOURCE, client] {
+        assert!(!after.contains(part), "{part}: {:?}", after.0);
+    }
+}
+
+#[tokio::test]
+async fn an_erasure_that_was_cut_short_is_finished_by_the_next_and_one_without_a_record_erases_nothing() {
+    let practice = Practice::open().await;
+    let client = "Browser of alice/1.0";
+    call_as(&practice, client, "alice", "setup", json!({"method": "sms", "phone_number": HOME})).await.expect(200);
+    let storage = &practice.service.storage;
+    storage.fail_next_of("PutItem", 1, Fault::Error(400, "AccessDeniedException"));
+    let unrecorded = practice.doctor(&["user", "erase", "alice", "--yes"]).await;
+    assert!(unrecorded.ending == Ending::Problem && unrecorded.err.contains("run this again"), "{}", unrecorded.err);
+    assert!(stored_of(&practice, "alice").await.contains(client), "no record, no erasing of records");
+
+    storage.pass_next_of("UpdateItem", 1);
+    storage.fail_next_of("UpdateItem", 1, Fault::Error(400, "AccessDeniedException"));
+    let cut_short = practice.doctor(&["user", "erase", "alice", "--yes"]).await;
+    assert!(cut_short.ending == Ending::Problem && cut_short.err.contains("run this again"), "{}", cut_short.err);
+    let finished = practice.doctor(&["user", "erase", "alice", "--yes"]).await;
+    assert_eq!(finished.ending, Ending::Success, "{}", finished.err);
+    let after = stored_of(&practice, "alice").await;
+    assert!(!after.contains(client) && !after.contains(SOURCE) && !after.contains(HOME), "{:?}", after.0);
 }
 
 #[tokio::test]
 async fn a_mistyped_user_is_noticed_and_gets_no_record() {
     let practice = Practice::open().await;
-    for act in ["unlock", "reset"] {
+    for act in ["unlock", "reset", "erase"] {
         let outcome = practice.doctor(&["user", act, "alcie"]).await;
         assert_eq!(outcome.ending, Ending::Problem);
         assert_eq!(outcome.err, "doctor: nothing is stored of the user alcie: is the ID right?\n");
@@ -685,57 +1060,88 @@ async fn a_token_is_made_in_development_only_s22() {
     service.send(request).await.expect(200);
 }
 
-/// A folder with a program named `aws` in it, which is gone when this is.
-struct FakeCli(PathBuf);
+/// An AWS configuration file, which is gone when this is.
+struct AwsConfig(PathBuf);
 
-impl FakeCli {
-    fn new(name: &str, script: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("two-factor-doctor-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let program = folder.join("aws");
-        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        Self(folder)
+impl AwsConfig {
+    fn new(name: &str, text: &str) -> Self {
+        let file = std::env::temp_dir().join(format!("two-factor-doctor-{name}-{}", std::process::id()));
+        fs::write(&file, text).unwrap();
+        Self(file)
+    }
+
+    /// The settings of an operator who has no keys in the environment, and uses the profile `ops`.
+    fn in_use(&self) -> [(&str, &str); 5] {
+        let file = self.0.to_str().unwrap();
+        [
+            ("AWS_CONFIG_FILE", file),
+            ("AWS_SHARED_CREDENTIALS_FILE", file),
+            ("AWS_PROFILE", "ops"),
+            ("AWS_ACCESS_KEY_ID", ""),
+            ("AWS_REGION", ""),
+        ]
     }
 }
 
-impl Drop for FakeCli {
+impl Drop for AwsConfig {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_file(&self.0);
     }
 }
 
 #[tokio::test]
-async fn credentials_and_region_come_from_the_aws_cli_where_the_environment_has_none() {
+async fn credentials_region_and_endpoints_come_from_the_profile_in_use() {
     let deployment = Deployment::sound().await;
-    let script = r#"test "$AWS_PROFILE" = ops || exit 9
-case "$*" in
-  "configure get region") echo ap-southeast-2 ;;
-  "configure export-credentials --format process")
-    echo '{"Version": 1, "AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "s3cr3t", "SessionToken": "t0k3n"}' ;;
-esac"#;
-    let cli = FakeCli::new("good", script);
-    let folder = cli.0.to_str().unwrap();
-    let from_cli =
-        [("PATH", folder), ("AWS_PROFILE", "ops"), ("AWS_ACCESS_KEY_ID", ""), ("AWS_REGION", ""), ("SMS_PROVIDERS", "sns")];
-    let outcome = deployment.check_with(&from_cli).await;
-    outcome.is_ok("aws", "region ap-southeast-2");
+    let process =
+        r#"printf '{"Version": 1, "AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "s3cr3t", "SessionToken": "t0k3n"}'"#;
+    let text = format!(
+        "[profile ops]\nregion = ap-southeast-2\nservices = emulated\ncredential_process = {process}\n\
+         [services emulated]\nsns =\n  endpoint_url = {url}\nsecrets_manager =\n  endpoint_url = {url}\n\
+         [profile away]\nregion = eu-west-1\nendpoint_url = http://127.0.0.1:9\nsource_profile = ops\n",
+        url = deployment.server.uri()
+    );
+    let config = AwsConfig::new("profile", &text);
+    let endpoints = [("AWS_ENDPOINT_URL_SNS", ""), ("AWS_ENDPOINT_URL_SECRETS_MANAGER", ""), ("SMS_PROVIDERS", "sns")];
+    let settings: Vec<_> = config.in_use().into_iter().chain(endpoints).collect();
+    let outcome = deployment.check_with(&settings).await;
+    outcome.is_ok("aws", "region ap-southeast-2; credentials from AWS profile ops");
     outcome.is_ok("secret", "readable");
+    outcome.is_ok("sns", "out of the sandbox");
     let requests = deployment.server.received_requests().await.unwrap();
-    let signed = requests.iter().filter_map(|request| request.headers.get("authorization")?.to_str().ok());
-    assert!(signed.filter(|value| value.starts_with("AWS4")).all(|value| value.contains("Credential=ASIAEXAMPLE/")));
+    let signed: Vec<_> =
+        requests.iter().filter_map(|request| request.headers.get("authorization")?.to_str().ok()).map(str::to_owned).collect();
+    let signed: Vec<_> = signed.iter().filter(|value| value.starts_with("AWS4")).collect();
+    assert!(!signed.is_empty() && signed.iter().all(|value| value.contains("Credential=ASIAEXAMPLE/")), "{signed:?}");
 
-    let expired = FakeCli::new("expired", "echo 'The SSO session has expired' >&2; exit 255");
-    let from_cli =
-        [("PATH", expired.0.to_str().unwrap()), ("AWS_PROFILE", "ops"), ("AWS_ACCESS_KEY_ID", ""), ("SMS_PROVIDERS", "sns")];
-    let outcome = deployment.check_with(&from_cli).await;
-    outcome.is_problem("aws", "The SSO session has expired", "aws sso login");
-    fs::write(expired.0.join("aws"), "#!/bin/sh\necho 'usage: aws [options]' >&2; exit 2\n").unwrap();
-    deployment.check_with(&from_cli).await.is_problem("aws", "this AWS CLI is too old", "AWS_ACCESS_KEY_ID");
-    fs::write(expired.0.join("aws"), "#!/bin/sh\nexit 255\n").unwrap();
-    let settings: Vec<_> = from_cli.into_iter().chain([("SECRET_ID", "s"), ("AWS_REGION", "eu-central-1")]).collect();
-    let outcome = doctor(&settings, &["user", "show", "alice"]).await;
+    let shown = deployment.doctor(&settings, &["settings"]).await;
+    shown.has_setting("AWS_REGION", "ap-southeast-2", "AWS profile ops");
+    shown.has_setting("AWS_ENDPOINT_URL_SNS", &deployment.server.uri(), "AWS profile ops");
+    shown.has_setting("AWS_PROFILE", "ops", "environment");
+
+    // A variable wins over the profile, and one for all services over a profile's for one.
+    let elsewhere = [("AWS_ENDPOINT_URL", "http://127.0.0.1:9"), ("AWS_REGION", "eu-central-1")];
+    let settings: Vec<_> = settings.into_iter().chain(elsewhere).collect();
+    let outcome = deployment.check_with(&settings).await;
+    outcome.is_ok("aws", "region eu-central-1");
+    assert!(outcome.about("secret").0.starts_with("problem"), "{}", outcome.out);
+}
+
+#[tokio::test]
+async fn an_operator_who_is_not_signed_in_is_told_how_to() {
+    let deployment = Deployment::sound().await;
+    let config = AwsConfig::new(
+        "signed-out",
+        "[profile ops]\nregion = eu-central-1\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Operator\n\
+         [sso-session corp]\nsso_start_url = https://corp.awsapps.com/start-nobody-signed-in-there\nsso_region = eu-central-1\n",
+    );
+    let settings: Vec<_> = config.in_use().into_iter().chain([("SMS_PROVIDERS", "sns")]).collect();
+    let outcome = deployment.check_with(&settings).await;
+    outcome.is_problem("aws", "no credentials: ", "aws sso login");
+    assert!(outcome.about("secret").0.starts_with("skipped"), "{}", outcome.out);
+    let outcome = deployment.doctor(&settings, &["user", "show", "alice"]).await;
     assert!(outcome.ending == Ending::Problem && outcome.err.contains("aws sso login"), "{}", outcome.err);
+    fs::write(&config.0, "[profile ops]\nregion = eu-central-1\ncredential_process = echo 'too late' >&2; exit 255\n").unwrap();
+    deployment.check_with(&settings).await.is_problem("aws", "too late", "AWS_ACCESS_KEY_ID");
 }
 
 #[tokio::test]

@@ -76,6 +76,10 @@ fn secret(text: &str) -> ResponseTemplate {
     answer(200, &json!({"ARN": "arn:aws:secretsmanager:us-east-1:1:secret:s", "Name": "s", "SecretString": text}))
 }
 
+fn refusal(code: &str, message: &str) -> ResponseTemplate {
+    answer(400, &json!({"__type": code, "message": message}))
+}
+
 fn error(status: u16, code: &str) -> ResponseTemplate {
     answer(status, &json!({"__type": code, "message": "hush"}))
 }
@@ -133,8 +137,13 @@ async fn what_an_operator_has_to_mend_names_the_secret_and_the_remedy_and_shows_
     use SecretErrorKind::{Malformed, NotFound, NotPermitted};
     for (answer, kind, remedy, reason) in [
         (error(400, "ResourceNotFoundException"), NotFound, "compare the name", "no such secret"),
-        (error(400, "InvalidRequestException"), NotFound, "restore the secret", "marked for deletion"),
+        (refusal("ResourceNotFoundException", "hush: no staging label: AWSCURRENT"), NotFound, "put one into it", "no value yet"),
+        (error(400, "InvalidRequestException"), NotFound, "restore-secret", "marked for deletion"),
+        (error(400, "ValidationException"), NotFound, "correct the name", "a name with a space"),
         (error(400, "AccessDeniedException"), NotPermitted, "secretsmanager:GetSecretValue", "not allowed"),
+        (refusal("AccessDeniedException", "hush: Access to KMS is not allowed"), NotPermitted, "kms:Decrypt", "not its key"),
+        (error(400, "ExpiredTokenException"), NotPermitted, "aws sso login", "signed in yesterday"),
+        (error(400, "UnrecognizedClientException"), NotPermitted, "aws sso login", "no such key"),
         (error(400, "DecryptionFailure"), NotPermitted, "kms:Decrypt", "cannot be decrypted"),
         (answer(200, &json!({"SecretBinary": "aHVzaA=="})), Malformed, "as text", "binary"),
         (secret("hush"), Malformed, "write it as", "not JSON"),

@@ -6,14 +6,14 @@ use aws_sdk_dynamodb::{
     Client,
     config::{self, timeout::TimeoutConfig},
     error::BuildError,
-    operation::{batch_get_item::BatchGetItemOutput, query::QueryOutput},
+    operation::{batch_get_item::BatchGetItemOutput, query::QueryOutput, update_item::UpdateItemError},
     types::{AttributeValue, KeysAndAttributes},
 };
 use aws_types::SdkConfig;
 
 use super::{
     keys::{AUDIT_PREFIX, Key, PK, SK, user_partition},
-    records::{AccountRecord, Item, RecordError, WindowRecord, read_audit_entry},
+    records::{AccountRecord, Item, RecordError, WindowRecord, personal_attributes, read_audit_entry},
     tries::Tries,
 };
 use crate::{
@@ -27,6 +27,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long one try of a call may take, where the host says nothing else; how long all of them may is their caller's to say.
 pub const TRY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How many records of a trail are read at once to be redacted.
+const REDACTED_AT_ONCE: usize = 100;
 
 /// A DynamoDB client that makes at most three tries of a call, each of at most [`TRY_TIMEOUT`]. The region, credentials and HTTP client
 /// are those of `config`.
@@ -86,6 +89,36 @@ impl DynamoStore {
             .set_exclusive_start_key(start);
         let tries = Tries::new("Query", deadline);
         tries.until_answered(|| request.clone().send()).await.map_err(|tries| unavailable(&tries))
+    }
+
+    /// Sets these attributes of an item to NULL, if the item is still there.
+    async fn clear(&self, key: &Key, attributes: &[&'static str], deadline: Deadline) -> Result<(), StoreUnavailable> {
+        let assignments: Vec<_> = (0..attributes.len()).map(|n| format!("#{n} = :null")).collect();
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .update_expression(format!("SET {}", assignments.join(", ")))
+            .expression_attribute_values(":null", AttributeValue::Null(true))
+            .condition_expression("attribute_exists(#pk)")
+            .expression_attribute_names("#pk", PK);
+        for (n, name) in attributes.iter().enumerate() {
+            request = request.expression_attribute_names(format!("#{n}"), *name);
+        }
+        let mut tries = Tries::new("UpdateItem", deadline);
+        while tries.next().await {
+            match tries.make(request.clone().send()).await {
+                Ok(_) => return Ok(()),
+                // It has expired since it was read.
+                Err(error) if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) => {
+                    return Ok(());
+                }
+                Err(error) if tries.go_on_after(&error) => {}
+                Err(_) => break,
+            }
+        }
+        Err(unavailable(&tries))
     }
 
     /// Reads the items with these keys, strongly consistent.
@@ -169,6 +202,25 @@ impl Store for DynamoStore {
         }
         entries.reverse();
         Ok(entries)
+    }
+
+    async fn redact_audit_trail(&self, user: &UserId, deadline: Deadline) -> Result<u64, StoreUnavailable> {
+        let (mut redacted, mut next_page) = (0, None);
+        loop {
+            let page = self.audit_page(user, REDACTED_AT_ONCE, next_page, deadline).await?;
+            for item in page.items.unwrap_or_default() {
+                let key = Key::of(&item).ok_or_else(|| unreadable("audit record", RecordError::Missing(PK)))?;
+                let personal = personal_attributes(item).map_err(|error| unreadable("audit record", error))?;
+                if !personal.is_empty() {
+                    self.clear(&key, &personal, deadline).await?;
+                    redacted += 1;
+                }
+            }
+            next_page = page.last_evaluated_key;
+            if next_page.is_none() {
+                return Ok(redacted);
+            }
+        }
     }
 }
 

@@ -38,7 +38,8 @@ impl SecretsManagerSource {
         let request = self.client.get_secret_value().secret_id(&self.id);
         let answer = request.customize().config_override(time_limits).send().await.map_err(|error| {
             tracing::error!(error = %DisplayErrorContext(&error), secret = self.id, "the secret cannot be read");
-            self.error(error.as_service_error().and_then(ProvideErrorMetadata::code))
+            let refusal = error.as_service_error().map(ProvideErrorMetadata::meta);
+            self.error(refusal.and_then(|refusal| refusal.code()), refusal.and_then(|refusal| refusal.message()))
         })?;
         let binary = || SecretError {
             secret: self.id.clone(),
@@ -49,26 +50,48 @@ impl SecretsManagerSource {
         answer.secret_string.map(SecretString::from).ok_or_else(binary)
     }
 
-    /// What the service's code for an error means; `None` if it gave none.
-    fn error(&self, code: Option<&str>) -> SecretError {
+    /// What the service's code for an error means; `None` if it gave none. Where one code has several causes, its message tells.
+    fn error(&self, code: Option<&str>, message: Option<&str>) -> SecretError {
+        let says = |part| message.is_some_and(|message| message.contains(part));
         let (kind, problem, remedy) = match code {
+            Some("ResourceNotFoundException") if says("staging label") => (
+                SecretErrorKind::NotFound,
+                "has no current value",
+                "put one into it, as the template does: a JSON object of strings, or the token secret alone",
+            ),
             Some("ResourceNotFoundException") => (
                 SecretErrorKind::NotFound,
                 "is not in Secrets Manager",
                 "compare the name with the one in the console, and AWS_REGION with the secret's region",
             ),
-            Some("InvalidRequestException" | "InvalidParameterException" | "ValidationException") => (
+            Some("InvalidRequestException") => (
                 SecretErrorKind::NotFound,
-                "is marked for deletion, or its name is not one that a secret can have",
-                "restore the secret, or correct the name",
+                "is marked for deletion",
+                "take the mark off with `aws secretsmanager restore-secret --secret-id …`, before its days are over",
+            ),
+            Some("InvalidParameterException" | "ValidationException") => {
+                (SecretErrorKind::NotFound, "is no name that a secret can have", "correct the name")
+            }
+            Some("DecryptionFailure" | "AccessDeniedException") if code == Some("DecryptionFailure") || says("KMS") => (
+                SecretErrorKind::NotPermitted,
+                "cannot be decrypted",
+                "enable its KMS key, and allow kms:Decrypt with it to the role in use",
             ),
             Some("AccessDeniedException") => {
                 (SecretErrorKind::NotPermitted, "may not be read", "allow secretsmanager:GetSecretValue on it to the role in use")
             }
-            Some("DecryptionFailure") => (
+            Some(
+                "ExpiredTokenException"
+                | "ExpiredToken"
+                | "UnrecognizedClientException"
+                | "InvalidClientTokenId"
+                | "InvalidSignatureException"
+                | "IncompleteSignature"
+                | "MissingAuthenticationToken",
+            ) => (
                 SecretErrorKind::NotPermitted,
-                "cannot be decrypted",
-                "enable its KMS key, and allow kms:Decrypt with it to the role in use",
+                "is not shown to these AWS credentials, which are wrong or have expired",
+                "renew them (`aws sso login`), and see that the clock of this machine is right",
             ),
             _ => (
                 SecretErrorKind::Unavailable,

@@ -16,6 +16,9 @@ use crate::{
 /// The shape of audit records.
 const AUDIT_SCHEMA: u32 = 1;
 
+/// What the names of the events begin with that are an operator's doing; a test holds it.
+const OPERATOR_EVENTS: &str = "operator_";
+
 /// How long the audit trail is kept.
 const AUDIT_RETENTION: Duration = Duration::from_hours(400 * 24);
 
@@ -36,6 +39,24 @@ impl From<&AuditRecord> for Item {
             (TTL, number(at.plus(AUDIT_RETENTION).as_secs_ceil())),
         ])
     }
+}
+
+/// The attributes of a record that may tell who the user is.
+const PERSONAL: [&str; 3] = ["phone", "address", "user_agent"];
+
+/// Those of [`PERSONAL`] that this record has. The user agent of an operator's own event says who the operator was (S29): it is not
+/// the user's.
+pub(in super::super) fn personal_attributes(item: Item) -> Result<Vec<&'static str>, RecordError> {
+    let item = AttributeValue::M(item);
+    let node = Node::of_schema(&item, AUDIT_SCHEMA)?;
+    let is_operators = node.field("event")?.text()?.starts_with(OPERATOR_EVENTS);
+    let mut found = Vec::new();
+    for name in PERSONAL {
+        if node.optional(name)?.is_some() && !(is_operators && name == "user_agent") {
+            found.push(name);
+        }
+    }
+    Ok(found)
 }
 
 /// Reads a record back.
@@ -121,8 +142,16 @@ mod tests {
                 details: details.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             })
         );
+        assert_eq!(personal_attributes(Item::from(&record)), Ok(vec!["phone", "address", "user_agent"]));
+        for kind in
+            [AuditKind::OperatorUnlock, AuditKind::OperatorReset, AuditKind::OperatorErase, AuditKind::OperatorTestMessage]
+        {
+            let operators = AuditRecord { event: AuditEvent { kind, ..record.event.clone() }, ..record.clone() };
+            assert_eq!(personal_attributes(Item::from(&operators)), Ok(vec!["phone", "address"]), "it says who the operator was");
+        }
         let event = AuditEvent::new(AuditKind::Verify, AuditOutcome::Success, None);
         let bare = AuditRecord { event, origin: Origin::default(), ..record };
+        assert_eq!(personal_attributes(Item::from(&bare)), Ok(Vec::new()));
         let read = read_audit_entry(Item::from(&bare)).unwrap();
         assert_eq!((read.phone_masked, read.address, read.user_agent, read.details), (None, None, None, Vec::new()));
     }

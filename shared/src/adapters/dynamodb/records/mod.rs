@@ -8,5 +8,5 @@ mod window;
 
 pub(super) use account::{AccountRecord, VERSION_ATTRIBUTE};
 pub(super) use attributes::{Item, RecordError, SCHEMA_ATTRIBUTE, moment, number};
-pub(super) use audit::read_audit_entry;
+pub(super) use audit::{personal_attributes, read_audit_entry};
 pub(super) use window::{WINDOW_SCHEMA, WindowRecord, slot_attribute, window_ttl};
