@@ -159,7 +159,7 @@ def operate(stack, functions, gateway, runbook):
     policy = stack.account.client("cloudformation").get_stack_policy(StackName=STACK)["StackPolicyBody"]
     retained = {name for name, resource in stack.resources.items() if resource.get("DeletionPolicy") == "Retain"}
     assert set(re.findall("LogicalResourceId/([A-Za-z]+)", policy)) == retained, policy
-    runbook.run("The doctor", "stack.env")
+    runbook.run("The doctor", "get-function-configuration")
     assert f"SECRET_ID='{stack.output('SecretArn')}'" in (runbook.folder / "stack.env").read_text()
 
     alice = Client(gateway, token("alice", token_secret(stack)))
