@@ -18,8 +18,8 @@ usage: doctor [--env-file FILE] [--verbose] COMMAND
                          Waits for what AWS is not done with yet, such as a table that is being made (60)
   settings               every setting of the deployment, and where it came from; what is secret stays hidden
   send-test +12015550123 send one test message, through the providers in their order; it costs what a message costs
-  user show ID           where a user stands: number (masked), codes, wrong guesses, locks, sends
-  user unlock ID         lift the locks and forget the wrong guesses; a disabled factor stays disabled
+  user show ID           where a user stands: number (masked), codes, failed attempts, locks, sends
+  user unlock ID         lift the locks and forget the failed attempts; a disabled factor stays disabled
   user reset ID --yes    remove the factor, for a user who has neither phone nor backup codes; tells the old number
   user erase ID --yes    the same, and take numbers, addresses and user agents out of the audit trail, whose events stay
   audit ID [--limit N]   the user's audit trail, the latest N records (20), newest last
