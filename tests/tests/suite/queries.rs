@@ -67,13 +67,13 @@ impl Night {
     }
 }
 
-/// The queries of the runbook, each with the line above it.
+/// The queries of the runbook, each with the paragraph above it, in one line.
 fn queries() -> Vec<(String, String)> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md")).unwrap();
     let blocks = text.split("```logs-insights\n").collect::<Vec<_>>();
     let pairs = blocks.windows(2).map(|pair| {
-        let above = pair[0].trim_end().rsplit('\n').next().unwrap();
-        (above.to_owned(), pair[1].split("```").next().unwrap().to_owned())
+        let above = pair[0].trim_end().rsplit("\n\n").next().unwrap();
+        (above.replace('\n', " "), pair[1].split("```").next().unwrap().to_owned())
     });
     pairs.collect()
 }
