@@ -26,6 +26,7 @@ use two_factor::{
     app::{App, Parts},
     config::{Config, Vars},
     domain::UserId,
+    observability::metrics::{CloudWatch, Recorder},
     ports::{AuditEntry, Clock, Deadline, Origin},
     use_cases::{Caller, RequestStats},
 };
@@ -232,13 +233,14 @@ async fn serve(
     time_limit: Option<Duration>,
 ) -> (Arc<App>, LocalServer) {
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
-    let metrics = metrics.clone();
-    let metrics = Arc::new(move |lines: &[u8]| metrics.clone().write_all(lines));
+    let (vars, metrics) = (Vars::new(variables.clone()), metrics.clone());
+    let metrics = CloudWatch::from_vars(&vars, Arc::new(move |lines: &[u8]| metrics.clone().write_all(lines)));
+    let metrics = metrics.map(|recorder| Arc::new(recorder) as Arc<dyn Recorder>);
     let mut parts = Parts { clock, random: Arc::new(SystemRandom), metrics, ..Parts::default() };
     if let Some(request_time) = time_limit {
         (parts.request_time, parts.store_try_timeout) = (request_time, SHORT_TRY);
     }
-    let app = App::start_with(Vars::new(variables.clone()), parts).await;
+    let app = App::start_with(vars, parts).await;
     let app = Arc::new(app.unwrap_or_else(|error| panic!("the service starts: {error}")));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
     let server = LocalServer::start(listener, Arc::clone(&app), Options::default()).expect("the server starts");

@@ -107,7 +107,7 @@ impl Exchange<'_> {
         let at = self.app.service.now();
         let total = at.since(self.started);
         if let Some(metrics) = &self.app.metrics {
-            metrics.emit(&RequestMetrics { function: self.function, stats: &self.stats, at });
+            metrics.emit(&RequestMetrics { function: self.function, outcome, total, stats: &self.stats, at });
         }
         let source = self.address.map(|address| self.app.service.address_pseudonym(address));
         log::log_request(&log::RequestSummary {

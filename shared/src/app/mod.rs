@@ -35,7 +35,7 @@ use crate::{
     domain::{Provider, price},
     observability::{
         log,
-        metrics::{self, Metrics},
+        metrics::{self, CloudWatch, Metrics, Recorder},
     },
     ports::{Clock, Random, SecretError, SecretErrorKind, SecretSource},
     use_cases::{Rules, Service},
@@ -63,8 +63,9 @@ pub struct Parts {
     pub request_time: Duration,
     /// How long one try of a call to storage may take.
     pub store_try_timeout: Duration,
-    /// Where metrics go.
-    pub metrics: metrics::Output,
+    /// Where metrics go; `None` for CloudWatch, through standard output, in the namespace of `METRICS_NAMESPACE`, or nowhere where
+    /// that is unset.
+    pub metrics: Option<Arc<dyn Recorder>>,
 }
 
 impl Default for Parts {
@@ -76,7 +77,7 @@ impl Default for Parts {
             secret: None,
             request_time: REQUEST_TIME,
             store_try_timeout: dynamodb::TRY_TIMEOUT,
-            metrics: Arc::new(metrics::to_standard_output),
+            metrics: None,
         }
     }
 }
@@ -169,7 +170,10 @@ impl App {
         join(authenticator.warm_up(), open_provider_connections(&sms_config, &aws, &http)).await;
 
         let price = |country, provider| price::estimate(country, provider).amount().0;
-        let metrics = Metrics::from_vars(&vars, price, app.allowed_countries.clone(), metrics);
+        let cloud_watch =
+            || Some(Arc::new(CloudWatch::from_vars(&vars, Arc::new(metrics::to_standard_output))?) as Arc<dyn Recorder>);
+        let recorder = metrics.or_else(cloud_watch);
+        let metrics = recorder.map(|recorder| Metrics::new(price, app.allowed_countries.clone(), recorder));
         let transports = Transports { http, aws: aws.sending().clone() };
         let credentials = Arc::new(ProviderCredentials { vars, secret });
         let settings = FailoverSettings::new(development);

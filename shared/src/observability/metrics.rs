@@ -1,4 +1,5 @@
-//! Metrics: what each request did, in CloudWatch's embedded metric format, as lines on standard output. No call, no agent, no wait.
+//! Metrics: what each request did, as measurements that a recorder passes on. On Lambda that is CloudWatch's embedded metric format, as
+//! lines on standard output: no call, no agent, no wait.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 //!
 //! Dimensions are names out of short lists: functions, providers, countries, outcomes, limits. A user, a number or an
@@ -13,6 +14,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -45,23 +47,48 @@ pub fn to_standard_output(lines: &[u8]) -> io::Result<()> {
 pub struct RequestMetrics<'a> {
     /// The function: `setup`, `send-sms`, `verify` or `any`.
     pub function: &'static str,
+    /// `success`, or the code of the problem.
+    pub outcome: &'static str,
+    /// How long it took.
+    pub total: Duration,
     /// What the use case wrote down.
     pub stats: &'a RequestStats,
     /// When the request ended.
     pub at: Timestamp,
 }
 
-/// Writes metrics. There is one for each execution environment: the first request that it is told of is the cold start.
-pub struct Metrics {
-    namespace: String,
-    price: Price,
-    countries: AllowedCountries,
-    output: Output,
-    is_cold: AtomicBool,
+/// Sets of dimensions: a metric counts under each of them.
+pub type Sets = &'static [&'static [&'static str]];
+
+/// One number that counts under the values of dimensions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measurement<'a> {
+    /// The metric's name, as CloudWatch knows it.
+    pub metric: &'static str,
+    /// What of `dimensions` it counts under.
+    pub sets: Sets,
+    /// The values of the dimensions, by their names.
+    pub dimensions: Vec<(&'static str, &'a str)>,
+    /// The number, to be added to those before it: a count, or millionths of a US dollar. [`UNVERIFIED_CODES`] may be negative.
+    pub value: i64,
 }
 
-/// Sets of dimensions: a metric counts under each of them.
-type Sets = &'static [&'static [&'static str]];
+/// Codes that were sent, less those that came back: the one metric that goes down, too.
+pub const UNVERIFIED_CODES: &str = "UnverifiedCodes";
+
+/// Passes measurements on to what keeps them.
+pub trait Recorder: Send + Sync {
+    /// Records what a request did, and what there is to count of it. Does not wait.
+    fn record(&self, request: &RequestMetrics<'_>, measurements: &[Measurement<'_>]);
+}
+
+/// Makes measurements of requests. There is one for each execution environment: the first request that it is told of is the cold start.
+pub struct Metrics {
+    price: Price,
+    countries: AllowedCountries,
+    recorder: Arc<dyn Recorder>,
+    is_cold: AtomicBool,
+}
 
 const IN_TOTAL: Sets = &[&[]];
 const BY_FUNCTION: Sets = &[&["Function"]];
@@ -76,33 +103,29 @@ const BY_COUNTRY_AND_IN_TOTAL: Sets = &[&["Country"], &[]];
 const OTHER_COUNTRIES: &str = "other";
 
 impl Metrics {
-    /// Metrics in the CloudWatch namespace that `METRICS_NAMESPACE` names; `None` where it is unset: then nothing is written.
-    pub fn from_vars(vars: &Vars, price: Price, countries: AllowedCountries, output: Output) -> Option<Self> {
-        let namespace = METRICS_NAMESPACE.get(vars)?.to_owned();
-        Some(Self { namespace, price, countries, output, is_cold: AtomicBool::new(true) })
+    /// Metrics that go to `recorder`; numbers in countries beyond `countries` count as one.
+    pub fn new(price: Price, countries: AllowedCountries, recorder: Arc<dyn Recorder>) -> Self {
+        Self { price, countries, recorder, is_cold: AtomicBool::new(true) }
     }
 
-    /// Writes the metrics of a request.
+    /// Measures a request.
     pub fn emit(&self, request: &RequestMetrics<'_>) {
-        let lines = self.lines(request);
-        if let Err(error) = (self.output)(lines.as_bytes()) {
-            tracing::warn!(%error, "metrics were lost");
-        }
+        let judged = request.stats.phone().map(PhoneNumber::country);
+        self.recorder.record(request, &self.measure(request, judged.as_ref()).0);
     }
 
-    /// The metrics of a request: one line, or more where it did one thing twice; none where it did nothing that is counted.
-    fn lines(&self, request: &RequestMetrics<'_>) -> String {
-        let RequestMetrics { function, stats, at } = *request;
-        let mut documents = Documents::default();
+    /// What there is to count of a request about a number in the country `judged`; nothing where it did nothing that is counted.
+    fn measure<'a>(&'a self, request: &RequestMetrics<'a>, judged: Option<&'a Country>) -> Measurements<'a> {
+        let RequestMetrics { function, stats, .. } = *request;
+        let mut measured = Measurements::default();
         if self.is_cold.swap(false, Ordering::Relaxed) {
-            documents.add(BY_FUNCTION, &[("Function", function)], "ColdStart", 1);
+            measured.add(BY_FUNCTION, &[("Function", function)], "ColdStart", 1);
         }
         if stats.conflicts > 0 {
-            documents.add(BY_FUNCTION, &[("Function", function)], "StoreConflicts", stats.conflicts.into());
+            measured.add(BY_FUNCTION, &[("Function", function)], "StoreConflicts", stats.conflicts.into());
         }
-        self.add_messages(stats, &mut documents);
-        let judged = stats.phone().map(PhoneNumber::country);
-        self.add_codes(stats, judged.as_ref(), &mut documents);
+        self.add_messages(stats, &mut measured);
+        self.add_codes(stats, judged, &mut measured);
         for event in &stats.events {
             let outcome = event.outcome.as_str();
             match event.kind {
@@ -110,52 +133,52 @@ impl Metrics {
                 AuditKind::Verify | AuditKind::Setup | AuditKind::Replace | AuditKind::Disable
                     if event.kind == AuditKind::Verify || outcome == "invalid_code" =>
                 {
-                    documents.add(BY_OUTCOME, &[("Outcome", outcome)], "VerifyResult", 1);
+                    measured.add(BY_OUTCOME, &[("Outcome", outcome)], "VerifyResult", 1);
                 }
-                AuditKind::Locked => documents.add(IN_TOTAL, &[], "Locked", 1),
+                AuditKind::Locked => measured.add(IN_TOTAL, &[], "Locked", 1),
                 _ => {}
             }
         }
         if let Some(limit) = stats.limit {
-            documents.add(BY_LIMIT, &[("Limit", limit.as_str())], "LimitHit", 1);
+            measured.add(BY_LIMIT, &[("Limit", limit.as_str())], "LimitHit", 1);
         }
-        documents.lines(&self.namespace, at)
+        measured
     }
 
     /// What became of each message, and what it costs: notices are paid for like codes.
-    fn add_messages<'a>(&'a self, stats: &'a RequestStats, documents: &mut Documents<'a>) {
+    fn add_messages<'a>(&'a self, stats: &'a RequestStats, measured: &mut Measurements<'a>) {
         for message in &stats.messages {
             let country = ("Country", self.name_of(&message.country));
             for attempt in &message.attempts {
                 let dimensions = [country, ("Provider", attempt.provider.as_str()), ("Outcome", attempt.outcome())];
-                documents.add(BY_PROVIDER_AND_BY_COUNTRY, &dimensions, "SmsSent", 1);
+                measured.add(BY_PROVIDER_AND_BY_COUNTRY, &dimensions, "SmsSent", 1);
             }
             let failures = message.attempts.iter().filter(|attempt| is_providers_failure(attempt)).count();
             if failures > 0 {
-                documents.add(IN_TOTAL, &[], "SmsFailed", failures.try_into().unwrap_or(i64::MAX));
+                measured.add(IN_TOTAL, &[], "SmsFailed", failures.try_into().unwrap_or(i64::MAX));
             }
             let mut asked = message.attempts.iter().zip(message.attempts.iter().skip(1));
             if asked.any(|(one, next)| one.provider != next.provider) {
-                documents.add(IN_TOTAL, &[], "SmsFailover", 1);
+                measured.add(IN_TOTAL, &[], "SmsFailover", 1);
             }
             if let Some(attempt) = message.attempts.iter().find(|attempt| may_be_sent(attempt)) {
                 let cost = (self.price)(message.country, attempt.provider).try_into().unwrap_or(i64::MAX);
-                documents.add(BY_COUNTRY_AND_IN_TOTAL, &[country], "EstimatedCostMicroUsd", cost);
+                measured.add(BY_COUNTRY_AND_IN_TOTAL, &[country], "EstimatedCostMicroUsd", cost);
             }
         }
     }
 
     /// Codes that were sent, less those that were typed in, of a number in the country `judged`: how many were typed in is the
     /// difference to those that were sent.
-    fn add_codes<'a>(&'a self, stats: &'a RequestStats, judged: Option<&'a Country>, documents: &mut Documents<'a>) {
+    fn add_codes<'a>(&'a self, stats: &'a RequestStats, judged: Option<&'a Country>, measured: &mut Measurements<'a>) {
         let sent = stats.code().filter(|code| code.attempts.iter().any(may_be_sent));
         if let Some(code) = sent {
-            documents.add(BY_COUNTRY_AND_IN_TOTAL, &[("Country", self.name_of(&code.country))], "UnverifiedCodes", 1);
-            documents.add(IN_TOTAL, &[], "CodesSent", 1);
+            measured.add(BY_COUNTRY_AND_IN_TOTAL, &[("Country", self.name_of(&code.country))], UNVERIFIED_CODES, 1);
+            measured.add(IN_TOTAL, &[], "CodesSent", 1);
         }
         if stats.sms_code_accepted {
             let country = judged.map_or(OTHER_COUNTRIES, |country| self.name_of(country));
-            documents.add(BY_COUNTRY_AND_IN_TOTAL, &[("Country", country)], "UnverifiedCodes", -1);
+            measured.add(BY_COUNTRY_AND_IN_TOTAL, &[("Country", country)], UNVERIFIED_CODES, -1);
         }
     }
 
@@ -166,7 +189,7 @@ impl Metrics {
 
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metrics").field("namespace", &self.namespace).finish_non_exhaustive()
+        f.debug_struct("Metrics").finish_non_exhaustive()
     }
 }
 
@@ -183,6 +206,43 @@ fn is_providers_failure(attempt: &Attempt) -> bool {
     })
 }
 
+/// The measurements of one request.
+#[derive(Default)]
+struct Measurements<'a>(Vec<Measurement<'a>>);
+
+impl<'a> Measurements<'a> {
+    fn add(&mut self, sets: Sets, dimensions: &[(&'static str, &'a str)], metric: &'static str, value: i64) {
+        self.0.push(Measurement { metric, sets, dimensions: dimensions.to_vec(), value });
+    }
+}
+
+/// Writes measurements in the embedded metric format.
+pub struct CloudWatch {
+    namespace: String,
+    output: Output,
+}
+
+impl CloudWatch {
+    /// In the namespace that `METRICS_NAMESPACE` names; `None` where it is unset: then nothing is written.
+    pub fn from_vars(vars: &Vars, output: Output) -> Option<Self> {
+        Some(Self { namespace: METRICS_NAMESPACE.get(vars)?.to_owned(), output })
+    }
+}
+
+impl Recorder for CloudWatch {
+    /// One line, or more where the request did one thing twice; none where there is nothing to count.
+    fn record(&self, request: &RequestMetrics<'_>, measurements: &[Measurement<'_>]) {
+        let mut documents = Documents::default();
+        for measurement in measurements {
+            documents.add(measurement);
+        }
+        let lines = documents.lines(&self.namespace, request.at);
+        if let Err(error) = (self.output)(lines.as_bytes()) {
+            tracing::warn!(%error, "metrics were lost");
+        }
+    }
+}
+
 /// The documents of one request, as few as can be.
 #[derive(Default)]
 struct Documents<'a>(Vec<Document<'a>>);
@@ -197,7 +257,8 @@ struct Document<'a> {
 
 impl<'a> Documents<'a> {
     /// Adds a metric that counts under each of the sets. No unit is written: all are counts, or millionths of a dollar.
-    fn add(&mut self, sets: Sets, dimensions: &[(&'static str, &'a str)], metric: &'static str, value: i64) {
+    fn add(&mut self, measurement: &Measurement<'a>) {
+        let &Measurement { metric, sets, ref dimensions, value } = measurement;
         let has_room = |document: &Document<'a>| {
             let fits = |(name, value): &(&'static str, &'a str)| document.dimensions.get(name).is_none_or(|other| other == value);
             !document.metrics.contains_key(metric) && dimensions.iter().all(fits)
@@ -234,7 +295,7 @@ impl Document<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Mutex, time::Duration};
+    use std::sync::Mutex;
 
     use serde_json::{Value as Json, json};
 
@@ -267,11 +328,12 @@ mod tests {
             let written = Arc::new(Mutex::new(Vec::new()));
             let output = Arc::clone(&written);
             let output: Output = Arc::new(move |lines| output.lock().unwrap().write_all(lines));
-            Self { metrics: Metrics::from_vars(&vars, |_, _| 7_900, countries, output).unwrap(), written }
+            let recorder = Arc::new(CloudWatch::from_vars(&vars, output).unwrap());
+            Self { metrics: Metrics::new(|_, _| 7_900, countries, recorder), written }
         }
 
         fn lines(&self, stats: &RequestStats) -> Vec<Json> {
-            self.metrics.emit(&RequestMetrics { function: "send-sms", stats, at: AT });
+            self.metrics.emit(&RequestMetrics { function: "send-sms", outcome: "success", total: Duration::ZERO, stats, at: AT });
             let written = std::mem::take(&mut *self.written.lock().unwrap());
             String::from_utf8(written).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
         }
@@ -320,7 +382,7 @@ mod tests {
     #[test]
     fn nothing_is_written_unless_a_namespace_is_named() {
         let output: Output = Arc::new(to_standard_output);
-        assert!(Metrics::from_vars(&Vars::default(), |_, _| 0, AllowedCountries::All, output).is_none());
+        assert!(CloudWatch::from_vars(&Vars::default(), output).is_none());
     }
 
     #[test]
