@@ -3,7 +3,6 @@
 pub mod aws;
 pub mod database;
 mod dynamodb_api;
-mod gateway;
 pub mod server;
 pub mod settings;
 pub mod sms_inbox;

@@ -17,6 +17,7 @@ use two_factor::{
     },
     config::{Config, ConfigError, ConfigErrors, Environment, Vars, vars::process_environment},
     domain::Timestamp,
+    observability::log,
     ports::Clock as _,
 };
 use two_factor_local::{
@@ -108,7 +109,7 @@ async fn perform(arguments: &[&str], settings: Settings) -> Result<ExitCode, Fai
 
 async fn serve(settings: Settings) -> Result<ExitCode, Failure> {
     let vars = settings.vars();
-    two_factor::observability::log::start(&vars)?;
+    log::start(&vars, log::Format::Text)?;
     let token = mint(&vars, "alice", SystemClock.now().plus(TOKEN_LIFE));
     let stack = Stack::start(settings, announce).await?;
     say(&welcome::text(&stack, token.as_deref()))?;

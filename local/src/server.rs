@@ -1,39 +1,24 @@
-//! The three functions behind one port of this machine, called as API Gateway calls them.
+//! The endpoints behind one port of this machine, with what development wants beside them: the inbox, and rules for web pages.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::{Body, Bytes},
-    extract::{ConnectInfo, Request, State},
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::Response,
     routing::get,
 };
-use futures_util::StreamExt as _;
-use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
-use two_factor::{
-    api::{
-        gateway_event::{Event, Reply, invoke},
-        route::Route,
-    },
-    app::App,
-};
+use tokio::net::TcpListener;
+use two_factor::app::App;
+use two_factor_server::{connections::Server, endpoints::Endpoints, trusted_proxies::TrustedProxies};
 
-use crate::{
-    gateway::{self, MAX_BODY},
-    sms_inbox::SmsInbox,
-    web_pages,
-};
+use crate::{sms_inbox::SmsInbox, web_pages};
+
+/// The most requests that are answered at a time.
+const MAX_IN_FLIGHT: usize = 1024;
 
 /// How long [`LocalServer::stop`] waits for the requests that are under way.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -50,11 +35,7 @@ pub struct Options {
 
 /// The running server. It stops when it is dropped.
 #[derive(Debug)]
-pub struct LocalServer {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
+pub struct LocalServer(Server);
 
 impl LocalServer {
     /// Serves `app` on `listener` until [`LocalServer::stop`].
@@ -62,51 +43,37 @@ impl LocalServer {
     /// # Errors
     /// When the listener has no address.
     pub fn start(listener: TcpListener, app: Arc<App>, options: Options) -> std::io::Result<Self> {
-        let address = listener.local_addr()?;
-        let (stop, stopped) = oneshot::channel();
-        let router = router(app, options).into_make_service_with_connect_info::<SocketAddr>();
-        let task = tokio::spawn(async move {
-            let until = async { drop(stopped.await) };
-            // axum keeps accepting after a failed accept, and so never ends with an error.
-            drop(axum::serve(listener, router).with_graceful_shutdown(until).await);
-        });
-        Ok(Self { address, stop, task })
+        let endpoints = Endpoints::new(TrustedProxies::default(), MAX_IN_FLIGHT);
+        endpoints.open(app);
+        Server::start(listener, router(Arc::new(endpoints).router(), options)).map(Self)
     }
 
     /// The address it listens on.
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.0.address()
     }
 
     /// Where it is called, without a slash at the end: `http://127.0.0.1:3000`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.address())
     }
 
     /// Takes no more requests and waits for those under way, a few seconds at most.
     pub async fn stop(self) {
-        drop(self.stop);
-        drop(tokio::time::timeout(STOP_WITHIN, self.task).await);
+        self.0.stop(STOP_WITHIN).await;
     }
 }
 
-struct Gateway {
-    app: Arc<App>,
-    any_origin: bool,
-    /// Tells the request ids of this server from those of an earlier one on the same database.
-    run: u64,
-    requests: AtomicU64,
-}
-
-fn router(app: Arc<App>, options: Options) -> Router {
-    let run = RandomState::new().hash_one("run");
-    let gateway = Gateway { app, any_origin: options.any_origin, run, requests: AtomicU64::new(0) };
-    let router = Router::new().fallback(call).with_state(Arc::new(gateway));
+fn router(endpoints: Router, options: Options) -> Router {
     let router = match options.inbox {
-        Some(inbox) => router.route("/_inbox", get(async move || inbox.as_json())),
-        None => router,
+        Some(inbox) => endpoints.route("/_inbox", get(async move || inbox.as_json())),
+        None => endpoints,
     };
-    let router = if options.any_origin { router } else { router.layer(middleware::from_fn(refuse_other_origins)) };
+    let router = if options.any_origin {
+        router.layer(middleware::from_fn(let_pages_call))
+    } else {
+        router.layer(middleware::from_fn(refuse_other_origins))
+    };
     router.layer(middleware::from_fn(refuse_other_names))
 }
 
@@ -117,7 +84,7 @@ pub(crate) async fn refuse_other_names(request: Request, next: Next) -> Response
     }
     let message = "This server answers to loopback names only, so that no web page reaches it under a name of its own: call it as \
                    http://localhost or http://127.0.0.1, with its port.";
-    gateway_answer(StatusCode::MISDIRECTED_REQUEST, message)
+    refusal(StatusCode::MISDIRECTED_REQUEST, message)
 }
 
 /// Lets pass what no web page sends, and pages of this very server. The development secret is public, so that any page can make a
@@ -129,74 +96,34 @@ async fn refuse_other_origins(request: Request, next: Next) -> Response {
     }
     let message = "Web pages of other origins may call in development only, and only where nothing is really sent: start the server \
                    with SMS_INBOX=1, or without an SMS provider.";
-    gateway_answer(StatusCode::FORBIDDEN, message)
+    refusal(StatusCode::FORBIDDEN, message)
 }
 
-/// Calls the function of the path. The call goes on if the client leaves, as it does on Lambda.
-async fn call(State(gateway): State<Arc<Gateway>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    if gateway.any_origin && is_preflight(&parts) {
-        return preflight(&parts.headers);
+/// Answers preflight requests, and lets pages of every origin read the answers.
+async fn let_pages_call(request: Request, next: Next) -> Response {
+    if is_preflight(&request) {
+        return preflight(request.headers());
     }
-    let cors = gateway.any_origin && parts.headers.contains_key(header::ORIGIN);
-    let mut response = match body_up_to_the_limit(body).await {
-        Some(body) => tokio::spawn(call_function(gateway, parts, body, peer)).await.unwrap_or_else(|_| failed_invocation()),
-        None => gateway_answer(StatusCode::BAD_REQUEST, "Bad Request"),
-    };
-    if cors {
+    let is_from_page = request.headers().contains_key(header::ORIGIN);
+    let mut response = next.run(request).await;
+    if is_from_page {
         allow_any_origin(response.headers_mut());
     }
     response
 }
 
-async fn call_function(gateway: Arc<Gateway>, parts: Parts, body: Bytes, peer: SocketAddr) -> Response {
-    let number = gateway.requests.fetch_add(1, Ordering::Relaxed);
-    let request_id = format!("local-{:016x}-{number}", gateway.run);
-    let Ok(event) = gateway::event(&parts, &body, peer, &request_id) else { return failed_invocation() };
-    let reply = invoke_function(&gateway.app, parts.uri.path(), &event, &request_id).await;
-    gateway::response(&reply).unwrap_or_else(failed_invocation)
-}
-
-/// Hands an event, whatever is in it, to the function that the gateway has at `path`.
-pub async fn invoke_function(app: &App, path: &str, event: &Event, invocation_id: &str) -> Reply {
-    match Route::at(path) {
-        Some(Route::SendSms) => invoke(event, invocation_id, None, |request| send_sms::handle(app, request)).await,
-        Some(Route::Verify) => invoke(event, invocation_id, None, |request| verify::handle(app, request)).await,
-        // A path that is nobody's too: each function answers 404 for what is not its own.
-        Some(Route::Setup) | None => invoke(event, invocation_id, None, |request| setup::handle(app, request)).await,
-    }
-}
-
-/// The body, or as much of it as the gateway would pass on: what is longer is far longer than a function accepts, and the
-/// function says so. All of it is read, or else the client might see a broken connection before the answer. `None` if the client
-/// does not send what it announced.
-async fn body_up_to_the_limit(body: Body) -> Option<Bytes> {
-    let mut received = Vec::new();
-    let mut chunks = body.into_data_stream();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.ok()?;
-        let room = MAX_BODY - received.len();
-        received.extend(chunk.iter().take(room));
-    }
-    Some(received.into())
-}
-
-/// What the gateway answers when a function panics.
-fn failed_invocation() -> Response {
-    gateway_answer(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
-}
-
-fn gateway_answer(status: StatusCode, message: &str) -> Response {
+fn refusal(status: StatusCode, message: &str) -> Response {
     let mut response = Response::new(Body::from(format!(r#"{{"message":"{message}"}}"#)));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
-fn is_preflight(parts: &Parts) -> bool {
-    parts.method == Method::OPTIONS
-        && parts.headers.contains_key(header::ORIGIN)
-        && parts.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+fn is_preflight(request: &Request) -> bool {
+    let headers = request.headers();
+    request.method() == Method::OPTIONS
+        && headers.contains_key(header::ORIGIN)
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 fn preflight(request: &HeaderMap) -> Response {

@@ -6,7 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use two_factor::config::{ConfigError, Environment, Vars, dotenv::with_dotenv};
+use two_factor::config::{
+    ConfigError, Environment, Vars,
+    dotenv::with_dotenv,
+    settings::{DATABASE_PORT, PORT},
+};
 
 /// What the local stack is started with.
 #[derive(Clone)]
@@ -49,8 +53,8 @@ impl Settings {
             Some(_) => return Err(ConfigError::new("SMS_INBOX", "must be 1 or 0")),
         };
         Ok(Self {
-            port: port(&vars, "PORT")?.unwrap_or(3000),
-            database_port: port(&vars, "DATABASE_PORT")?.unwrap_or(0),
+            port: PORT.port(&vars)?.unwrap_or(3000),
+            database_port: DATABASE_PORT.port(&vars)?.unwrap_or(0),
             database_bind: address(&vars, "DATABASE_BIND")?.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             data_dir: vars.get("DATA_DIR").map(PathBuf::from),
             sms_inbox,
@@ -74,10 +78,6 @@ fn set_default(variables: &mut BTreeMap<String, String>, name: &str, value: &str
     if current.is_empty() {
         value.clone_into(current);
     }
-}
-
-fn port(vars: &Vars, name: &str) -> Result<Option<u16>, ConfigError> {
-    vars.parse(name).map_err(|_| ConfigError::new(name, "must be a port number, 0 to 65535"))
 }
 
 fn address(vars: &Vars, name: &str) -> Result<Option<IpAddr>, ConfigError> {

@@ -8,12 +8,13 @@ use two_factor::{
         client,
         table::{TableError, ensure_table},
     },
-    app::{App, Parts, StartError, read_settings},
+    app::{App, Parts, StartError, judge_settings},
     config::{Config, ConfigError, ConfigErrors, Environment},
     domain::Provider,
 };
 
 use two_factor_aws::NoCredentials;
+use two_factor_server::settings::refuse_gateway_mode;
 
 use crate::{
     aws::sign_in,
@@ -91,14 +92,13 @@ impl Stack {
         announce: impl Fn(&ReceivedMessage) + Send + Sync + 'static,
     ) -> Result<Self, StackError> {
         let vars = settings.vars();
-        if vars.get("SECRET_ID").is_none() {
-            // Nothing can be missing that a secret would bring: say what is wrong before anything is started.
-            if settings.sms_inbox {
-                // The inbox brings the settings of its provider.
-                Config::from_vars(&vars)?;
-            } else {
-                read_settings(&vars)?;
-            }
+        // What is wrong is said before anything is started.
+        refuse_gateway_mode(&vars)?;
+        if settings.sms_inbox && vars.get("SECRET_ID").is_none() {
+            // The inbox brings the settings of its provider.
+            Config::from_vars(&vars)?;
+        } else {
+            judge_settings(&vars)?;
         }
         let port = settings.port;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| StackError::Port { port, error })?;

@@ -6,7 +6,7 @@ use two_factor::{
     app::Parts,
     config::{
         SmsConfig, Vars,
-        settings::{ALL, Place, SMS_PROVIDERS, Setting},
+        settings::{ALL, SMS_PROVIDERS, Setting},
         unread::unread_names,
     },
 };
@@ -40,7 +40,7 @@ pub(crate) async fn run(settings: &Settings, parts: &Parts, out: &mut dyn Write)
     let (read, unreadable) = read_secrets(settings, parts).await?;
     let vars = secrets::behind(settings.vars.clone(), &read);
     let is_known = unreadable.is_empty();
-    let of_service = ALL.iter().filter(|setting| setting.place != Place::LocalServer);
+    let of_service = ALL.iter().filter(|setting| setting.is_for_every_host());
     let mut rows: Vec<_> = of_service.map(|setting| row(setting, settings, &vars, &read, is_known)).collect();
     for name in AWS {
         if let Some((value, source)) = settings.vars.get(name).zip(settings.source(name)) {

@@ -11,6 +11,7 @@
 pub mod captured_log;
 pub mod clock;
 pub mod dynamodb_proxy;
+pub mod gateway;
 pub mod imports;
 pub mod logs_insights;
 pub mod rie;

@@ -1,4 +1,4 @@
-//! The whole service for a test: the local server with its three functions, on the embedded database behind a proxy that counts
+//! The whole service for a test, behind the host that `TEST_HOST` names, on the embedded database behind a proxy that counts
 //! and breaks calls, with a clock that the test moves and, if wanted, an inbox in the place of Twilio.
 
 use std::{
@@ -32,11 +32,18 @@ use two_factor::{
 };
 use two_factor_local::{
     database::{EmbeddedDatabase, sdk_config},
-    server::{LocalServer, Options, invoke_function},
+    server::{LocalServer, Options},
     sms_inbox::{ReceivedMessage, SmsInbox},
 };
 
-use crate::{captured_log::CapturedLog, clock::ManualClock, dynamodb_proxy::Proxy};
+use two_factor_server::{connections::Server, endpoints::Endpoints, trusted_proxies::TrustedProxies};
+
+use crate::{
+    captured_log::CapturedLog,
+    clock::ManualClock,
+    dynamodb_proxy::Proxy,
+    gateway::{self, invoke_function},
+};
 
 /// A number in the USA.
 pub const HOME: &str = "+12015550123";
@@ -45,6 +52,38 @@ pub const WORK: &str = "+447400123456";
 
 /// How long a try of a call to storage takes in a service that is in a hurry: too short for a machine that is not on loopback.
 pub const SHORT_TRY: Duration = Duration::from_millis(250);
+
+/// What is in front of the service: how it is run, in three ways.
+enum Host {
+    /// `local`: the local server, which is what tests use where nothing is named.
+    Local(LocalServer),
+    /// `server`: the server outside Lambda, as containers run it.
+    Server(Server),
+    /// `gateway`: the functions, behind what API Gateway makes of requests.
+    Gateway(Server),
+}
+
+impl Host {
+    fn start(listener: TcpListener, app: Arc<App>) -> std::io::Result<Self> {
+        match std::env::var("TEST_HOST").as_deref() {
+            Err(_) | Ok("local") => LocalServer::start(listener, app, Options::default()).map(Self::Local),
+            Ok("server") => {
+                let endpoints = Endpoints::new(TrustedProxies::default(), 256);
+                endpoints.open(app);
+                Server::start(listener, Arc::new(endpoints).router()).map(Self::Server)
+            }
+            Ok("gateway") => Server::start(listener, gateway::router(app)).map(Self::Gateway),
+            Ok(other) => panic!("TEST_HOST is local, server or gateway, not {other}"),
+        }
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Local(server) => server.url(),
+            Self::Server(server) | Self::Gateway(server) => format!("http://{}", server.address()),
+        }
+    }
+}
 
 /// The running service.
 pub struct TestService {
@@ -58,7 +97,7 @@ pub struct TestService {
     pub metrics: CapturedLog,
     variables: BTreeMap<String, String>,
     app: Arc<App>,
-    server: LocalServer,
+    server: Host,
     mint: TokenMint,
     http: reqwest::Client,
     database: EmbeddedDatabase,
@@ -231,7 +270,7 @@ async fn serve(
     clock: &Arc<ManualClock>,
     metrics: &CapturedLog,
     time_limit: Option<Duration>,
-) -> (Arc<App>, LocalServer) {
+) -> (Arc<App>, Host) {
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
     let (vars, metrics) = (Vars::new(variables.clone()), metrics.clone());
     let metrics = CloudWatch::from_vars(&vars, Arc::new(move |lines: &[u8]| metrics.clone().write_all(lines)));
@@ -243,7 +282,7 @@ async fn serve(
     let app = App::start_with(vars, parts).await;
     let app = Arc::new(app.unwrap_or_else(|error| panic!("the service starts: {error}")));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
-    let server = LocalServer::start(listener, Arc::clone(&app), Options::default()).expect("the server starts");
+    let server = Host::start(listener, Arc::clone(&app)).expect("the server starts");
     (app, server)
 }
 

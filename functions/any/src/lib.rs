@@ -10,17 +10,26 @@ use two_factor::{
     app::App,
 };
 
-/// Answers one request as the function of its path does; a path without a function gets 404.
-///
-/// OPTIONS is answered here, with the methods of the path: a gateway that lets web pages call hands their preflight requests to a
-/// route for all methods, adds the CORS headers to the answer, and a browser goes on only after a success.
+/// Answers one request as the function `any`: as [`route`] does, but for OPTIONS, which gets the methods of the path. A gateway that
+/// lets web pages call hands their preflight requests to a route for all methods, adds the CORS headers to the answer, and a browser
+/// goes on only after a success.
 pub async fn handle(app: &App, request: Request) -> Response {
-    let result = match Route::of(&request) {
-        None => Err(Problem::NotFound),
-        Some(route) if request.method.as_str() == "OPTIONS" => Ok(response::methods(&route.allow(), request.id())),
-        Some(Route::Setup) => return setup::handle(app, request).await,
-        Some(Route::SendSms) => return send_sms::handle(app, request).await,
-        Some(Route::Verify) => return verify::handle(app, request).await,
-    };
-    app.exchange("any", &request).end(result)
+    match Route::of(&request) {
+        Some(route) if request.method.as_str() == "OPTIONS" => {
+            let methods = response::methods(&route.allow(), request.id());
+            app.exchange("any", &request).end(Ok(methods))
+        }
+        _ => route(app, request).await,
+    }
+}
+
+/// Answers one request as the function of its path does; a path without a function gets 404. This is the router of every host that has
+/// one door for all paths.
+pub async fn route(app: &App, request: Request) -> Response {
+    match Route::of(&request) {
+        Some(Route::Setup) => setup::handle(app, request).await,
+        Some(Route::SendSms) => send_sms::handle(app, request).await,
+        Some(Route::Verify) => verify::handle(app, request).await,
+        None => app.exchange("any", &request).end(Err(Problem::NotFound)),
+    }
 }

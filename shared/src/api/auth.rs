@@ -206,18 +206,19 @@ fn decoding_key(key: &VerificationKey) -> DecodingKey {
     }
 }
 
-/// The token of the one `Authorization` header (RFC 6750, 2.1).
+/// The token of the one `Authorization` header (RFC 6750, 2.1). Where there are several, the first one says what they are taken for, as
+/// it does where a gateway has joined them.
 fn bearer_token(headers: &HeaderMap) -> Result<&str, AuthError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = match (values.next(), values.next()) {
-        (None, _) => return Err(AuthError::Missing),
-        (Some(_), Some(_)) => return Err(AuthError::Invalid("there are several Authorization headers")),
-        (Some(value), None) => value.to_str().map_err(|_| AuthError::Invalid("it is not a JSON Web Token"))?,
-    };
+    let value = values.next().ok_or(AuthError::Missing)?;
+    let value = value.to_str().map_err(|_| AuthError::Invalid("it is not a JSON Web Token"))?;
     let (scheme, token) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
     let token = token.trim();
     if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
         return Err(AuthError::Missing);
+    }
+    if values.next().is_some() {
+        return Err(AuthError::Invalid("there are several Authorization headers"));
     }
     let is_token = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
     if token.len() > MAX_TOKEN_BYTES {

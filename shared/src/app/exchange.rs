@@ -18,10 +18,25 @@ use crate::{
 };
 
 impl App {
+    /// When a request that comes now must have been answered, where its host sets no other time.
+    pub fn deadline(&self) -> Deadline {
+        Deadline::after(self.request_time)
+    }
+
+    /// Asks the table for something, so that it is known to answer.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn check_storage(&self) -> Result<(), Failure> {
+        let operator = Caller { user: UserId::operator(), origin: Origin::default() };
+        let mut stats = RequestStats::default();
+        self.service.session(&operator, self.deadline(), &mut stats).account().await.map(drop)
+    }
+
     /// Begins to answer `request` for the function of this name.
     pub fn exchange<'a>(&'a self, function: &'static str, request: &'a Request) -> Exchange<'a> {
         let started = self.service.now();
-        let deadline = request.context.deadline.unwrap_or_else(|| Deadline::after(self.request_time));
+        let deadline = request.context.deadline.unwrap_or_else(|| self.deadline());
         Exchange {
             app: self,
             function,

@@ -25,7 +25,7 @@ pub fn prepare_phone_numbers() {
 pub async fn run(handle: impl AsyncFn(&App, Request) -> Response) -> ExitCode {
     let vars = Vars::from_process();
     // A wrong level is reported by the start, with every other setting that is wrong.
-    let _ = log::start(&vars);
+    let _ = log::start(&vars, log::Format::Json);
     let app = OnceCell::new();
     let start = || Box::pin(App::start(vars.clone()));
     if let Err(error) = app.get_or_try_init(start).await

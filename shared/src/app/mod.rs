@@ -241,6 +241,17 @@ fn without_secrets(vars: &Vars, unusable: Vec<(Setting, SecretError)>) -> StartE
     errors.into()
 }
 
+/// Judges the settings as far as that is possible before the secrets are read.
+///
+/// # Errors
+/// With every setting that is wrong; and with what is missing, where there is no secret that could have it.
+pub fn judge_settings(vars: &Vars) -> Result<(), ConfigErrors> {
+    if SECRET_ID.get(vars).is_none() && TOKEN_SECRET_ID.get(vars).is_none() {
+        return read_settings(vars).map(drop);
+    }
+    judge_without_secret(vars)
+}
+
 /// Judges the settings as far as it can be done without the secret: what may be in there is not missing yet.
 fn judge_without_secret(vars: &Vars) -> Result<(), ConfigErrors> {
     let is_known = |error: &ConfigError| {

@@ -44,14 +44,9 @@ impl<'a> Reader<'a> {
         self.note(read(value).map_err(|problem| setting.error(problem)))
     }
 
-    /// A number in the setting's range; its default, where it is unset and where it is wrong.
+    /// A number in the setting's range, or its default; 0 where it is wrong.
     pub(super) fn number(&mut self, setting: &Setting) -> u64 {
-        let (min, max) = setting.range.clone().unwrap_or(0..=u64::MAX).into_inner();
-        let default = setting.default.and_then(|default| default.parse().ok()).unwrap_or(min);
-        let Some(text) = setting.get(self.vars) else { return default };
-        let number = text.parse().ok().filter(|number| (min..=max).contains(number));
-        let problem = || setting.error(format_args!("must be a number from {min} to {max} ({})", setting.meaning));
-        self.note(number.ok_or_else(problem)).unwrap_or(default)
+        self.note(setting.number(self.vars)).unwrap_or_default()
     }
 
     /// A count, of at most 65,535.

@@ -28,6 +28,8 @@ pub enum Place {
     Environment,
     /// In the environment, or as a key of the JSON secret.
     EnvironmentOrSecret,
+    /// In the environment of the servers outside Lambda, which alone read it.
+    Server,
     /// In the environment of the local server, which alone reads it.
     LocalServer,
 }
@@ -39,9 +41,34 @@ impl Setting {
         vars.get(self.name)
     }
 
+    /// The value as a number in the setting's range, or its default.
+    ///
+    /// # Errors
+    /// When it is no such number.
+    pub fn number(&self, vars: &Vars) -> Result<u64, ConfigError> {
+        let (min, max) = self.range.clone().unwrap_or(0..=u64::MAX).into_inner();
+        let Some(text) = self.get(vars).or(self.default) else { return Ok(min) };
+        let number = text.parse().ok().filter(|number| (min..=max).contains(number));
+        number.ok_or_else(|| self.error(format_args!("must be a number from {min} to {max} ({})", self.meaning)))
+    }
+
+    /// The value as a port, or its default; `None` where there is neither.
+    ///
+    /// # Errors
+    /// When it is no port.
+    pub fn port(&self, vars: &Vars) -> Result<Option<u16>, ConfigError> {
+        let parse = |text: &str| text.parse().map_err(|_| self.error("must be a port number, 0 to 65535"));
+        self.get(vars).or(self.default).map(parse).transpose()
+    }
+
     /// An error about this setting.
     pub fn error(&self, problem: impl std::fmt::Display) -> ConfigError {
         ConfigError::new(self.name, problem)
+    }
+
+    /// Whether every host reads it, and not only some server.
+    pub fn is_for_every_host(&self) -> bool {
+        matches!(self.place, Place::Environment | Place::EnvironmentOrSecret)
     }
 
     /// Whether it may be a key of the JSON secret.
@@ -60,6 +87,14 @@ const fn number(name: &'static str, default: &'static str, range: RangeInclusive
 
 const fn secret(name: &'static str, meaning: &'static str) -> Setting {
     Setting { name, default: None, range: None, place: Place::EnvironmentOrSecret, meaning }
+}
+
+const fn server(name: &'static str, default: Option<&'static str>, meaning: &'static str) -> Setting {
+    Setting { name, default, range: None, place: Place::Server, meaning }
+}
+
+const fn server_number(name: &'static str, default: &'static str, range: RangeInclusive<u64>, meaning: &'static str) -> Setting {
+    Setting { name, default: Some(default), range: Some(range), place: Place::Server, meaning }
 }
 
 const fn local(name: &'static str, default: Option<&'static str>, meaning: &'static str) -> Setting {
@@ -148,8 +183,17 @@ settings! {
     PLIVO_POWERPACK_UUID = secret("PLIVO_POWERPACK_UUID", "a pool of numbers to send from");
     PLIVO_BASE_URL = text("PLIVO_BASE_URL", Some("https://api.plivo.com"), "another host, or a test's");
 
+    // The servers outside Lambda.
+    PORT = server("PORT", None, "where it listens: 8080, and 3000 for the local server");
+    BIND = server("BIND", None, "the address that it listens on; all of this machine's where unset");
+    ADMIN_PORT = server("ADMIN_PORT", Some("9090"), "where it answers probes and tells its metrics");
+    TRUSTED_PROXIES = server("TRUSTED_PROXIES", None, "the proxies whose X-Forwarded-For is believed: addresses and networks");
+    MAX_REQUESTS_IN_FLIGHT =
+        server_number("MAX_REQUESTS_IN_FLIGHT", "256", 1..=10_000, "requests that it answers at a time; beyond, 503");
+    DRAIN_SECONDS =
+        server_number("DRAIN_SECONDS", "5", 0..=300, "how long it takes new requests after it was asked to stop");
+
     // The local server.
-    PORT = local("PORT", Some("3000"), "where it listens");
     DATABASE_PORT = local("DATABASE_PORT", None, "where the embedded database listens");
     DATABASE_BIND = local("DATABASE_BIND", None, "the address that the embedded database listens on");
     DATA_DIR = local("DATA_DIR", None, "the folder that keeps the embedded database");

@@ -35,6 +35,11 @@ impl UserId {
         }
     }
 
+    /// The operators: what they do to no user is in the trail of this identifier, which has no account.
+    pub fn operator() -> Self {
+        Self("operator".to_owned())
+    }
+
     /// The identifier.
     pub fn as_str(&self) -> &str {
         &self.0

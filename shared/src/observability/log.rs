@@ -1,4 +1,4 @@
-//! Logs: JSON on Lambda, readable elsewhere, and the one line that every request leaves (S24).
+//! Logs: JSON where machines read them, lines for people elsewhere, and the one line that every request leaves (S24).
 
 use std::{io::IsTerminal, str::FromStr, time::Duration};
 
@@ -19,18 +19,17 @@ use crate::{
     use_cases::{MessageStats, RequestStats},
 };
 
-/// Starts logging: as JSON on Lambda, for people elsewhere. `LOG_LEVEL`, or else `RUST_LOG`, says how much: a level, or a list such
+/// Starts logging in this format. `LOG_LEVEL`, or else `RUST_LOG`, says how much: a level, or a list such
 /// as `info,two_factor=debug`. Filtering by span or field is not on offer: it would be the only use of regular expressions in
 /// the functions.
 ///
 /// # Errors
 /// When the variable cannot be understood. Logging is started then all the same, at its default.
-pub fn start(vars: &Vars) -> Result<(), ConfigError> {
+pub fn start(vars: &Vars, format: Format) -> Result<(), ConfigError> {
     let (filter, result) = match filter(vars) {
         Ok(filter) => (filter, Ok(())),
         Err(error) => (default_filter(), Err(error)),
     };
-    let format = if vars.get("AWS_LAMBDA_FUNCTION_NAME").is_some() { Format::Json } else { Format::Text };
     // A second start, as in tests, changes nothing.
     let _ = subscriber(filter, format, std::io::stdout).try_init();
     result
@@ -44,9 +43,12 @@ pub fn judge(vars: &Vars) -> Result<(), ConfigError> {
     filter(vars).map(drop)
 }
 
-#[derive(Clone, Copy)]
-enum Format {
+/// What lines of the log look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// An object each, for CloudWatch Logs and whatever collects the output of containers.
     Json,
+    /// Text for people, with colors on a terminal.
     Text,
 }
 

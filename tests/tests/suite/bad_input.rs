@@ -617,7 +617,7 @@ fn credentials() -> Vec<Case> {
         (&[format!("Token {good}")], "an unknown scheme"),
         (&[format!("Bearer{good}")], "no space"),
         (&[format!("Bearer\t{good}")], "a tab"),
-        (&["Basic eA==".into(), format!("Bearer {good}")], "two schemes, which the gateway joins into one of the first"),
+        (&["Basic eA==".into(), format!("Bearer {good}")], "two schemes, which count as the first"),
     ];
     let invalid: Vec<(Vec<String>, &str)> = vec![
         (vec!["Bearer x".into()], "one word"),
@@ -660,7 +660,7 @@ fn credentials() -> Vec<Case> {
         (vec![claiming(json!([NOBODY]))], "claims that are a list"),
         (vec![claiming(json!(NOBODY))], "claims that are a string"),
         (vec![claiming(json!({"sub": NOBODY, "exp": LATER, "pad": "x".repeat(9000)}))], "a huge token"),
-        (vec![format!("Bearer {}", "a".repeat(50_000))], "a huge word"),
+        (vec![format!("Bearer {}", "a".repeat(12_000))], "a huge word"),
         (vec![format!("Bearer {}.e30.e30", base64url("[".repeat(5000)))], "a header that nests deeply"),
     ];
     let body = r#"{"code": "135799"}"#;

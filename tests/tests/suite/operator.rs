@@ -616,7 +616,7 @@ async fn every_setting_is_shown_with_where_it_came_from_and_no_secret_is() {
     assert!(credentials.contains("(hidden)") && credentials.ends_with("environment"), "{credentials}");
     let missing: Vec<_> = two_factor::config::settings::ALL
         .iter()
-        .filter(|setting| setting.place != two_factor::config::settings::Place::LocalServer)
+        .filter(|setting| setting.is_for_every_host())
         .filter(|setting| !outcome.out.lines().any(|line| line.split_whitespace().next() == Some(setting.name)))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::Value;
-use two_factor::config::settings::{ALL, Place, Setting};
+use two_factor::config::settings::{ALL, Setting};
 use two_factor_tests::template::{Template, members, text_of};
 
 /// What the template gives the functions no variable for, on purpose, besides what is in the secret.
@@ -141,7 +141,7 @@ fn parameter_of<'a>(value: &Value, parameters: &'a Value) -> Option<&'a Value> {
 #[test]
 fn what_the_template_lacks_it_lacks_on_purpose() {
     let given: BTreeSet<_> = Template::load().environment().into_keys().filter(|name| !is_the_sdks(name)).collect();
-    let in_environment = ALL.iter().filter(|setting| setting.place != Place::LocalServer);
+    let in_environment = ALL.iter().filter(|setting| setting.is_for_every_host());
     let in_environment: BTreeMap<_, _> = in_environment.map(|setting| (setting.name, setting)).collect();
     for name in &given {
         assert!(in_environment.contains_key(name.as_str()), "nothing reads {name}");

@@ -1,22 +1,69 @@
-//! What API Gateway's HTTP API does around a function: the request becomes an event, the function's reply an HTTP response.
+//! API Gateway's HTTP API with the functions behind it: a request becomes an event, the function's reply an HTTP response.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use axum::{
-    body::{Body, Bytes},
-    response::Response,
+    Router,
+    body::{Body, Bytes, to_bytes},
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+    response::{IntoResponse as _, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use lambda_http::http::{HeaderMap, StatusCode, header, request::Parts};
 use serde_json::{Map, Value, json, value::to_raw_value};
-use two_factor::api::gateway_event::{Event, Reply};
+use two_factor::{
+    api::{
+        gateway_event::{Event, Reply, invoke},
+        route::Route,
+    },
+    app::App,
+};
+
+struct Gateway {
+    app: Arc<App>,
+    requests: AtomicU64,
+}
+
+/// Every path, each with the function that the gateway has there.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new().fallback(call).with_state(Arc::new(Gateway { app, requests: AtomicU64::new(0) }))
+}
+
+async fn call(State(gateway): State<Arc<Gateway>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_BODY).await else { return StatusCode::BAD_REQUEST.into_response() };
+    let request_id = format!("gateway-{}", gateway.requests.fetch_add(1, Ordering::Relaxed));
+    let Ok(event) = event(&parts, &body, peer, &request_id) else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    // The function goes on if the client leaves.
+    let invoked = tokio::spawn(async move { invoke_function(&gateway.app, parts.uri.path(), &event, &request_id).await });
+    let reply = invoked.await.ok().and_then(|reply| response(&reply));
+    reply.unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+/// Hands an event, whatever is in it, to the function that the gateway has at `path`.
+pub async fn invoke_function(app: &App, path: &str, event: &Event, invocation_id: &str) -> Reply {
+    match Route::at(path) {
+        Some(Route::Setup) => invoke(event, invocation_id, None, |request| setup::handle(app, request)).await,
+        Some(Route::SendSms) => invoke(event, invocation_id, None, |request| send_sms::handle(app, request)).await,
+        Some(Route::Verify) => invoke(event, invocation_id, None, |request| verify::handle(app, request)).await,
+        None => invoke(event, invocation_id, None, |request| any::handle(app, request)).await,
+    }
+}
 
 /// The largest body that the gateway passes on, in bytes.
-pub(crate) const MAX_BODY: usize = 10 * 1024 * 1024;
+const MAX_BODY: usize = 10 * 1024 * 1024;
 
 /// The event of payload format 2.0 that stands for an HTTP request: the route `$default`, the peer as source address, headers of
 /// the same name in one, the body as text where it is text.
-pub(crate) fn event(parts: &Parts, body: &Bytes, peer: SocketAddr, request_id: &str) -> serde_json::Result<Event> {
+fn event(parts: &Parts, body: &Bytes, peer: SocketAddr, request_id: &str) -> serde_json::Result<Event> {
     let path = parts.uri.path();
     let text = std::str::from_utf8(body);
     let event = json!({
@@ -60,7 +107,7 @@ fn headers(received: &HeaderMap, peer: SocketAddr) -> Map<String, Value> {
 }
 
 /// The HTTP response that a function's reply stands for; `None` if it stands for none.
-pub(crate) fn response(reply: &Reply) -> Option<Response> {
+fn response(reply: &Reply) -> Option<Response> {
     let reply = serde_json::to_value(reply).ok()?;
     let status = StatusCode::from_u16(reply.get("statusCode")?.as_u64()?.try_into().ok()?).ok()?;
     let body = reply.get("body").and_then(Value::as_str).unwrap_or_default();
