@@ -45,7 +45,7 @@ RIE = $$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-$(ARCH))
 
 # What `make` alone lists.
 USE := run token doctor estimate cost
-DEVELOP := test test-races mutants check fmt watch sam-local sam-local-api test-sam-local invoke database events template unused deny smoke-watch clean
+DEVELOP := test test-hosts test-races mutants check fmt watch sam-local sam-local-api test-sam-local invoke database events template unused deny smoke-watch clean
 RELEASE := build test-bootstraps test-emulators test-cloud bench-cold sam-build deploy
 .PHONY: help two-factor-local $(USE) $(DEVELOP) $(RELEASE)
 
@@ -69,6 +69,10 @@ two-factor-local:
 
 test: ## Run every test that needs nothing but Rust
 	cargo test --workspace
+
+test-hosts: ## Run the tests again behind the server outside Lambda, and behind an emulated gateway
+	TEST_HOST=server cargo test --package two-factor-tests --test suite
+	TEST_HOST=gateway cargo test --package two-factor-tests --test suite
 
 test-races: ## Play rounds of requests at once, with and without storage that fails under them (ROUNDS=1000 of each test)
 	TEST_ROUNDS=$(ROUNDS) cargo test --package two-factor-tests --test suite -- races:: storage_faults::

@@ -25,6 +25,9 @@ use crate::{
 /// How long the requests that are under way have to end, once no new ones are taken.
 const END_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long one question to the table may take while the server is not ready.
+const TABLE_PATIENCE: Duration = Duration::from_secs(3);
+
 /// How long the start waits before it tries again what did not work: first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const MAX_PAUSE: Duration = Duration::from_secs(15);
@@ -140,9 +143,11 @@ impl Listening {
         };
         let app = Arc::new(app);
         self.endpoints.open(Arc::clone(&app));
+        let unanswered = "the table has not answered yet";
+        self.admin.set(Stage::Starting(unanswered.to_owned()));
         pause = FIRST_PAUSE;
-        while app.check_storage().await.is_err() {
-            self.wait("the table does not answer".to_owned(), &mut pause).await;
+        while app.check_storage(TABLE_PATIENCE).await.is_err() {
+            self.wait(unanswered.to_owned(), &mut pause).await;
         }
         self.admin.set(Stage::Ready);
         Ok(())

@@ -99,6 +99,8 @@ pub struct Call {
     pub body: Value,
     /// The same, byte for byte.
     pub bytes: Bytes,
+    /// The key that it was signed with.
+    pub signer: String,
 }
 
 /// The proxy. It stops when this is dropped, and cuts its connections.
@@ -241,7 +243,9 @@ async fn answer(request: Request<Incoming>, client: Client<HttpConnector, Full<B
     let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
     let asked: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    lock(&state.calls).push(Call { operation: operation.clone(), body: asked.clone(), bytes: bytes.clone() });
+    let signature = parts.headers.get("authorization").and_then(|signature| signature.to_str().ok()).unwrap_or_default();
+    let signer = signature.split("Credential=").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
+    lock(&state.calls).push(Call { operation: operation.clone(), body: asked.clone(), bytes: bytes.clone(), signer });
 
     let fault = lock(&state.faults).take(&operation);
     let fault_after = match fault {

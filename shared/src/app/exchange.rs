@@ -1,6 +1,6 @@
 //! One exchange: a request, what a function does to answer it, and the trace that it leaves.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use super::{App, Sender};
 use crate::{
@@ -26,11 +26,11 @@ impl App {
     /// Asks the table for something, so that it is known to answer.
     ///
     /// # Errors
-    /// When it does not.
-    pub async fn check_storage(&self) -> Result<(), Failure> {
+    /// When it does not, for `patience`.
+    pub async fn check_storage(&self, patience: Duration) -> Result<(), Failure> {
         let operator = Caller { user: UserId::operator(), origin: Origin::default() };
         let mut stats = RequestStats::default();
-        self.service.session(&operator, self.deadline(), &mut stats).account().await.map(drop)
+        self.service.session(&operator, Deadline::after(patience), &mut stats).account().await.map(drop)
     }
 
     /// Begins to answer `request` for the function of this name.

@@ -48,7 +48,7 @@ fn a_function_is_a_thin_shell_over_app_and_api() {
             }
         }
         let manifest = read(&root().join("functions").join(function).join("Cargo.toml"));
-        for package in ["two-factor-local", "two-factor-operator", "two-factor-tests", "two-factor-bench"] {
+        for package in ["two-factor-server", "two-factor-local", "two-factor-operator", "two-factor-tests", "two-factor-bench"] {
             assert!(!manifest.contains(package), "{function} must not depend on {package}");
         }
     }
@@ -58,17 +58,20 @@ fn a_function_is_a_thin_shell_over_app_and_api() {
             assert!(!manifest.contains(foreign), "{package} must not depend on {foreign}");
         }
     }
-    for package in ["shared", "aws", "local"] {
+    for package in ["shared", "aws", "server", "local"] {
         let manifest = read(&root().join(package).join("Cargo.toml"));
         assert!(!manifest.contains("two-factor-operator"), "{package} must not depend on the operator's commands");
     }
 }
 
 #[test]
-fn a_function_carries_no_profiles_and_no_single_sign_on_and_an_operator_builds_no_database() {
+fn a_function_carries_nothing_of_other_hosts_and_neither_server_nor_operator_builds_a_database() {
     for (packages, foreign) in [
-        (&["setup", "send-sms", "verify", "any"][..], &["aws-config", "aws-sdk-sso", "aws-sdk-sts", "two-factor-aws"][..]),
-        (&["two-factor-operator"], &["dynoxide-rs", "rusqlite", "libsqlite3-sys"]),
+        (
+            &["setup", "send-sms", "verify", "any"][..],
+            &["aws-config", "aws-sdk-sso", "aws-sdk-sts", "axum", "two-factor-aws", "two-factor-server"][..],
+        ),
+        (&["two-factor-operator", "two-factor-server"], &["dynoxide-rs", "rusqlite", "libsqlite3-sys", "two-factor-local"]),
     ] {
         for package in packages {
             let arguments =

@@ -28,6 +28,7 @@ mod queries;
 mod races;
 mod requests;
 mod secrets;
+mod server;
 mod settings;
 mod status;
 mod storage_faults;
