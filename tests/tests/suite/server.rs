@@ -396,7 +396,7 @@ async fn heads_and_bodies_that_are_too_large_are_refused_and_the_server_goes_on(
     let running = Running::start(&[]).await;
     let wide = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(100_000));
     assert!(say(&running.url, &wide).await.starts_with("HTTP/1.1 431 "));
-    let many: String = (0..200).map(|number| format!("X-{number}: x\r\n")).collect();
+    let many = "X: x\r\n".repeat(200);
     assert!(say(&running.url, &format!("GET / HTTP/1.1\r\nHost: x\r\n{many}\r\n")).await.starts_with("HTTP/1.1 431 "));
     for bytes in [4097, 100_000, 5_000_000] {
         let body = format!("{{\"code\": \"{}\"}}", "1".repeat(bytes));
