@@ -46,7 +46,7 @@ RIE = $$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-$(ARCH))
 # What `make` alone lists.
 USE := run token doctor estimate cost
 DEVELOP := test test-hosts test-races mutants check fmt watch sam-local sam-local-api test-sam-local invoke database events template unused deny smoke-watch clean
-RELEASE := build test-bootstraps test-emulators test-cloud bench-cold sam-build deploy
+RELEASE := build test-bootstraps test-emulators test-cloud bench-cold bench-server sam-build deploy
 .PHONY: help two-factor-local $(USE) $(DEVELOP) $(RELEASE)
 
 # cargo finds cargo-lambda there, and cargo-lambda zig, which links for the C library of Lambda's Linux.
@@ -176,6 +176,11 @@ smoke-watch: $(TOOLS) ## Enroll through `make watch`, with curl
 bench-cold: build ## Measure cold starts of the release binaries, everything around them behind TLS (STARTS=20)
 	cargo build --quiet --workspace --bin bench_cold
 	$(BINARIES)/bench_cold $(BOOTSTRAPS)
+
+bench-server: ## Measure the server outside Lambda: requests a second, times, processor time, memory (SECONDS=3)
+	cargo build --release --package two-factor-server
+	cargo build --quiet --workspace --bin bench_server
+	$(BINARIES)/bench_server $(BINARIES)/../release/two-factor-server
 
 estimate: ## Print what text messages cost in a month (USERS=1000 SMS=2 MIX=US=70,GB=30 PROVIDER=twilio)
 	@cargo build --quiet --workspace --bin estimate
