@@ -41,6 +41,9 @@ const CLIENTS: [usize; 4] = [1, 8, 64, 256];
 /// How long each case is measured, in seconds.
 const DEFAULT_SECONDS: u64 = 3;
 
+/// How long a client waits that was refused: less than it was told to, or nobody would be left to measure.
+const PAUSE_OF_THE_REFUSED: Duration = Duration::from_millis(100);
+
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Case {
@@ -77,8 +80,8 @@ impl Case {
 async fn main() -> ExitCode {
     let binary = env::args_os().nth(1).map_or_else(|| PathBuf::from("target/release/two-factor-server"), PathBuf::from);
     let seconds = env::var("SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_SECONDS);
-    let heads = ["", "a second", "median", "p99", "a CPU second", "memory"];
-    println!("{:36} {:>9} {:>11} {:>11} {:>13} {:>10}", heads[0], heads[1], heads[2], heads[3], heads[4], heads[5]);
+    let heads = ["", "a second", "median", "p99", "a CPU second", "memory", "refused"].map(str::to_owned);
+    println!("{}", row(&heads));
     for mut store in [Store::that_answers_at_once(&binary).await, Store::embedded().await] {
         let server = Process::start(&binary, store.endpoint()).await;
         println!("{}: ready {:.0} ms after its start, {:.1} MB at rest", store.name(), ms(server.ready_after), server.memory());
@@ -86,15 +89,17 @@ async fn main() -> ExitCode {
             for clients in CLIENTS {
                 let measured = measure(&server, &mut store, case, clients, Duration::from_secs(seconds)).await;
                 let per = |time: Duration| measured.times.len() as f64 / time.as_secs_f64();
-                println!(
-                    "{:36} {:>9.0} {:>8.2} ms {:>8.2} ms {:>13.0} {:>7.1} MB",
+                let all = (measured.times.len() + measured.refused) as f64;
+                let cells = [
                     format!("  {}, {clients} at a time", case.name()),
-                    per(measured.total),
-                    ms(measured.at(0.5)),
-                    ms(measured.at(0.99)),
-                    per(measured.processor),
-                    server.memory(),
-                );
+                    format!("{:.0}", per(measured.total)),
+                    format!("{:.2} ms", ms(measured.at(0.5))),
+                    format!("{:.2} ms", ms(measured.at(0.99))),
+                    format!("{:.0}", per(measured.processor)),
+                    format!("{:.1} MB", server.memory()),
+                    format!("{:.1} %", measured.refused as f64 / all * 100.0),
+                ];
+                println!("{}", row(&cells));
             }
         }
         let peak = server.peak_memory();
@@ -103,10 +108,17 @@ async fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+fn row(cells: &[String; 7]) -> String {
+    let [name, a_second, median, p99, a_processor_second, memory, refused] = cells;
+    format!("{name:36} {a_second:>9} {median:>11} {p99:>11} {a_processor_second:>13} {memory:>10} {refused:>8}")
+}
+
 /// What was measured of a case.
 struct Measured {
-    /// How long each took, the shortest first.
+    /// How long each that was answered took, the shortest first.
     times: Vec<Duration>,
+    /// How many were told to come back, since enough others were under way.
+    refused: usize,
     /// How long all of them took together.
     total: Duration,
     /// The processor time of the server.
@@ -138,48 +150,63 @@ async fn measure(server: &Process, store: &mut Store, case: Case, clients: usize
         .into_iter()
         .map(|(mut client, accounts)| {
             tokio::spawn(async move {
-                let mut times = Vec::new();
+                let (mut times, mut refused) = (Vec::new(), 0);
                 for account in &accounts {
                     for _ in 0..uses {
                         if started.elapsed() >= time {
-                            return times;
+                            return (times, refused);
                         }
                         let begun = Instant::now();
-                        run(case, account, &mut client).await;
-                        times.push(begun.elapsed());
+                        if run(case, account, &mut client).await.is_ok() {
+                            times.push(begun.elapsed());
+                        } else {
+                            refused += 1;
+                            tokio::time::sleep(PAUSE_OF_THE_REFUSED).await;
+                        }
                     }
                 }
-                times
+                (times, refused)
             })
         })
         .collect();
-    let mut times = Vec::new();
+    let (mut times, mut refused) = (Vec::new(), 0);
     for client in running {
-        times.extend(client.await.unwrap());
+        let of_client = client.await.unwrap();
+        times.extend(of_client.0);
+        refused += of_client.1;
     }
     let (total, processor) = (started.elapsed(), server.processor_time().saturating_sub(before));
     times.sort_unstable();
-    Measured { times, total, processor }
+    Measured { times, refused, total, processor }
 }
 
-async fn run(case: Case, account: &Account, client: &mut Client) {
+/// The server had enough to do.
+struct Refused;
+
+fn answered(answer: Value) -> Result<Value, Refused> {
+    if answer["code"] == "service_unavailable" { Err(Refused) } else { Ok(answer) }
+}
+
+async fn run(case: Case, account: &Account, client: &mut Client) -> Result<(), Refused> {
     match case {
         Case::Status => {
-            let status = client.send(&Request::new("GET", "setup", &account.token, &Value::Null)).await;
+            let status = answered(client.send(&Request::new("GET", "setup", &account.token, &Value::Null)).await)?;
             assert_eq!(status["enabled"], true, "{status}");
         }
         Case::WrongCode => {
-            let refused = client.send(&account.verify(&account.wrong_code())).await;
+            let refused = answered(client.send(&account.verify(&account.wrong_code())).await)?;
             assert_eq!(refused["code"], "invalid_code", "{refused}");
         }
         Case::SignIn => {
-            let sent = client.send(&Request::new("POST", "send-sms", &account.token, &json!({"purpose": "sign_in"}))).await;
+            let request = Request::new("POST", "send-sms", &account.token, &json!({"purpose": "sign_in"}));
+            let sent = answered(client.send(&request).await)?;
             // The store at once forgets the new code, and goes on with the one that it knows.
             let code = if account.is_fixed { account.code.clone() } else { accounts::code_in(&sent) };
-            let verified = client.send(&account.verify(&code)).await;
+            let verified = answered(client.send(&account.verify(&code)).await)?;
             assert_eq!(verified["verified"], true, "{verified}");
         }
     }
+    Ok(())
 }
 
 fn ms(time: Duration) -> f64 {

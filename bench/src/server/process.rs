@@ -48,7 +48,6 @@ impl Process {
             ("PORT", &address.port().to_string()),
             ("ADMIN_PORT", &admin.port().to_string()),
             ("DRAIN_SECONDS", "0"),
-            ("MAX_REQUESTS_IN_FLIGHT", "1000"),
             ("CODE_TTL_SECONDS", "600"),
             ("CODE_MAX_ATTEMPTS", "10"),
             ("SMS_MAX_PER_WINDOW", "100"),

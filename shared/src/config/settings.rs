@@ -189,7 +189,7 @@ settings! {
     ADMIN_PORT = server("ADMIN_PORT", Some("9090"), "where it answers probes and tells its metrics");
     TRUSTED_PROXIES = server("TRUSTED_PROXIES", None, "the proxies whose X-Forwarded-For is believed: addresses and networks");
     MAX_REQUESTS_IN_FLIGHT =
-        server_number("MAX_REQUESTS_IN_FLIGHT", "256", 1..=10_000, "requests that it answers at a time; beyond, 503");
+        server_number("MAX_REQUESTS_IN_FLIGHT", "100", 1..=10_000, "requests that it answers at a time; beyond, 503");
     DRAIN_SECONDS =
         server_number("DRAIN_SECONDS", "5", 0..=300, "how long it takes new requests after it was asked to stop");
 
