@@ -234,7 +234,8 @@ async fn serve(
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
     let metrics = metrics.clone();
     let metrics = Arc::new(move |lines: &[u8]| metrics.clone().write_all(lines));
-    let mut parts = Parts { clock, random: Arc::new(SystemRandom), metrics, ..Parts::default() };
+    let secret = two_factor_secrets::source(&Vars::new(variables.clone())).expect("SECRET_ID has a form");
+    let mut parts = Parts { clock, random: Arc::new(SystemRandom), metrics, secret, ..Parts::default() };
     if let Some(request_time) = time_limit {
         (parts.request_time, parts.store_try_timeout) = (request_time, SHORT_TRY);
     }

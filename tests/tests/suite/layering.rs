@@ -48,17 +48,17 @@ fn a_function_is_a_thin_shell_over_app_and_api() {
             }
         }
         let manifest = read(&root().join("functions").join(function).join("Cargo.toml"));
-        for package in ["two-factor-local", "two-factor-operator", "two-factor-tests", "two-factor-bench"] {
+        for package in ["two-factor-local", "two-factor-secrets", "two-factor-operator", "two-factor-tests", "two-factor-bench"] {
             assert!(!manifest.contains(package), "{function} must not depend on {package}");
         }
     }
-    for package in ["shared", "aws", "operator"] {
+    for package in ["shared", "aws", "secrets", "operator"] {
         let manifest = read(&root().join(package).join("Cargo.toml"));
         for foreign in ["two-factor-local", "two-factor-tests"] {
             assert!(!manifest.contains(foreign), "{package} must not depend on {foreign}");
         }
     }
-    for package in ["shared", "aws", "local"] {
+    for package in ["shared", "aws", "secrets", "local"] {
         let manifest = read(&root().join(package).join("Cargo.toml"));
         assert!(!manifest.contains("two-factor-operator"), "{package} must not depend on the operator's commands");
     }
@@ -67,7 +67,10 @@ fn a_function_is_a_thin_shell_over_app_and_api() {
 #[test]
 fn a_function_carries_no_profiles_and_no_single_sign_on_and_an_operator_builds_no_database() {
     for (packages, foreign) in [
-        (&["setup", "send-sms", "verify", "any"][..], &["aws-config", "aws-sdk-sso", "aws-sdk-sts", "two-factor-aws"][..]),
+        (
+            &["setup", "send-sms", "verify", "any"][..],
+            &["aws-config", "aws-sdk-sso", "aws-sdk-sts", "two-factor-aws", "two-factor-secrets"][..],
+        ),
         (&["two-factor-operator"], &["dynoxide-rs", "rusqlite", "libsqlite3-sys"]),
     ] {
         for package in packages {
@@ -119,7 +122,7 @@ fn allowed_mention(line: &str) -> bool {
 
 #[test]
 fn there_is_one_clock_and_one_generator() {
-    for file in ["shared", "functions", "local", "aws", "operator"].into_iter().flat_map(rust_files) {
+    for file in ["shared", "functions", "local", "aws", "secrets", "operator"].into_iter().flat_map(rust_files) {
         if file.ends_with("adapters/system.rs") {
             continue;
         }
@@ -131,7 +134,8 @@ fn there_is_one_clock_and_one_generator() {
 
 #[test]
 fn every_source_says_what_it_is_for_in_its_first_line() {
-    for file in ["shared", "functions", "local", "aws", "operator", "tests", "bench"].into_iter().flat_map(rust_files) {
+    for file in ["shared", "functions", "local", "aws", "secrets", "operator", "tests", "bench"].into_iter().flat_map(rust_files)
+    {
         assert!(read(&file).starts_with("//! "), "{}", file.display());
     }
 }
