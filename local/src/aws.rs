@@ -2,7 +2,13 @@
 
 use two_factor::{
     app::AwsCredentials,
-    config::{SmsConfig, Vars, sms::ProviderConfig, url::is_loopback},
+    config::{
+        SmsConfig, Vars,
+        secret_id::SecretId,
+        settings::{SECRET_ID, TOKEN_SECRET_ID},
+        sms::ProviderConfig,
+        url::is_loopback,
+    },
 };
 use two_factor_aws::{PersonalAws, personal};
 
@@ -34,5 +40,6 @@ fn is_used(vars: &Vars, sms_inbox: bool) -> bool {
     let sends = !sms_inbox && SmsConfig::from_vars(vars).is_ok_and(|sms| sms.providers.iter().any(is_aws));
     let endpoint = vars.get("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| vars.get("AWS_ENDPOINT_URL"));
     let is_elsewhere = endpoint.is_some_and(|url| !url.parse().is_ok_and(|url| is_loopback(&url)));
-    sends || is_elsewhere || vars.get("SECRET_ID").is_some() || vars.get("TOKEN_SECRET_ID").is_some()
+    let is_in_secrets_manager = |setting| matches!(SecretId::of(setting, vars), Some(SecretId::SecretsManager(_)));
+    sends || is_elsewhere || is_in_secrets_manager(&SECRET_ID) || is_in_secrets_manager(&TOKEN_SECRET_ID)
 }

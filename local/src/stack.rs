@@ -106,8 +106,9 @@ impl Stack {
         let database = start_database(&mut settings).await?;
         let inbox = if settings.sms_inbox { Some(Arc::new(start_inbox(&mut settings, announce).await?)) } else { None };
         let vars = settings.vars();
+        let secret = two_factor_secrets::source(&vars)?;
         let development = Environment::of(&vars)? == Environment::Development;
-        let app = Arc::new(App::start_with(vars, Parts { credentials, ..Parts::default() }).await?);
+        let app = Arc::new(App::start_with(vars, Parts { credentials, secret, ..Parts::default() }).await?);
         let messages = match inbox.clone() {
             Some(inbox) => Messages::Inbox(inbox),
             None if !app.providers.is_empty() => Messages::Providers(app.providers.clone()),

@@ -77,6 +77,7 @@ impl Listening {
         let mut errors = ConfigErrors::default();
         let settings = errors.keep(Settings::from_vars(&vars));
         errors.keep(judge_settings(&vars));
+        errors.keep(two_factor_secrets::source(&vars).map(drop));
         let settings = errors.finish(settings)?;
         let endpoints = Arc::new(Endpoints::new(settings.trusted_proxies.clone(), settings.max_in_flight));
         let metrics = Arc::new(Prometheus::default());
@@ -168,6 +169,7 @@ impl Listening {
         let mut variables = self.variables.clone();
         variables.extend(aws.variables);
         parts.credentials = aws.credentials;
+        parts.secret = two_factor_secrets::source(&Vars::new(variables.clone()))?;
         parts.metrics = Some(Arc::clone(&self.metrics) as Arc<dyn Recorder>);
         App::start_with(Vars::new(variables), parts).await.map_err(|error| match error {
             StartError::Config(errors) => NotStarted::ForGood(errors),

@@ -275,7 +275,8 @@ async fn serve(
     let (vars, metrics) = (Vars::new(variables.clone()), metrics.clone());
     let metrics = CloudWatch::from_vars(&vars, Arc::new(move |lines: &[u8]| metrics.clone().write_all(lines)));
     let metrics = metrics.map(|recorder| Arc::new(recorder) as Arc<dyn Recorder>);
-    let mut parts = Parts { clock, random: Arc::new(SystemRandom), metrics, ..Parts::default() };
+    let secret = two_factor_secrets::source(&vars).expect("SECRET_ID has a form");
+    let mut parts = Parts { clock, random: Arc::new(SystemRandom), metrics, secret, ..Parts::default() };
     if let Some(request_time) = time_limit {
         (parts.request_time, parts.store_try_timeout) = (request_time, SHORT_TRY);
     }

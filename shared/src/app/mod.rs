@@ -28,6 +28,7 @@ use crate::{
     config::{
         Config, ConfigError, ConfigErrors, Environment, SmsConfig, Vars,
         auth::takes_token_secret,
+        secret_id::SecretId,
         settings::{ALL, AUTH_JWT_SECRET, SECRET_ID, Setting, TOKEN_SECRET_ID},
         sms::ProviderConfig,
         unread::unread_names,
@@ -57,7 +58,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// The credentials of calls to AWS.
     pub credentials: AwsCredentials,
-    /// Where the secret is; `None` for Secrets Manager, under the name in `SECRET_ID`, or for no secret where that is unset.
+    /// The store of the secret, where `SECRET_ID` names one outside Secrets Manager; `None` for Secrets Manager, or for no secret where
+    /// that is unset.
     pub secret: Option<Arc<dyn SecretSource>>,
     /// How long a request may take that comes without a deadline of its own.
     pub request_time: Duration,
@@ -144,7 +146,7 @@ impl App {
     /// As [`App::start`].
     pub async fn start_with(vars: Vars, parts: Parts) -> Result<Self, StartError> {
         let Parts { clock, random, credentials, secret, request_time, store_try_timeout, metrics } = parts;
-        let (aws, http) = open_clients(&vars, credentials)?;
+        let (aws, http) = open_clients(&vars, credentials, secret.is_some())?;
         let in_secrets_manager = |setting: &Setting| {
             let source = SecretsManagerSource::new(SecretsManager::new(aws.config()), setting.get(&vars)?);
             Some(Arc::new(source) as Arc<dyn SecretSource>)
@@ -187,9 +189,13 @@ impl App {
     }
 }
 
-/// The clients that the secret is read with. Where there are none, no secret can be read; what else is wrong is told all the same.
-fn open_clients(vars: &Vars, credentials: AwsCredentials) -> Result<(Aws, reqwest::Client), ConfigErrors> {
+/// The clients that the secrets are read with, and `SECRET_ID`'s unless the host has `its_own`. Where there are none, no secret can be
+/// read; what else is wrong is told all the same.
+fn open_clients(vars: &Vars, credentials: AwsCredentials, its_own: bool) -> Result<(Aws, reqwest::Client), ConfigErrors> {
     let mut errors = ConfigErrors::default();
+    for setting in [SECRET_ID, TOKEN_SECRET_ID].iter().filter(|setting| !its_own || **setting != SECRET_ID) {
+        errors.keep(SecretId::must_be_in_secrets_manager(setting, vars));
+    }
     let aws = errors.keep(credentials.open(vars));
     let http = errors.keep(http_client::public_client(vars));
     if !errors.is_empty() {

@@ -6,6 +6,7 @@ pub mod dotenv;
 pub mod environment;
 mod limits;
 mod reader;
+pub mod secret_id;
 pub mod sender;
 pub mod settings;
 pub mod sms;

@@ -42,13 +42,25 @@ impl fmt::Display for UnreadName {
 pub fn unread_names(vars: &Vars) -> Vec<UnreadName> {
     let is_read = |name: &str| ALL.iter().any(|setting| setting.name == name);
     let unread = |name: &str, in_secret| {
-        let meant = nearest(&name.to_ascii_uppercase()).map(|setting| setting.name);
+        let meant = nearest(&as_setting(name)).map(|setting| setting.name);
         UnreadName { name: name.to_owned(), in_secret, meant }
     };
     let variables = vars.names().filter(|name| !is_read(name) && looks_like_ours(&name.to_ascii_uppercase()));
     let may_be_there = |name: &str| ALL.iter().any(|setting| setting.name == name && setting.may_be_in_secret());
     let keys = vars.secret_keys().filter(|key| !may_be_there(key));
     variables.map(|name| unread(name, false)).chain(keys.map(|key| unread(key, true))).collect()
+}
+
+/// Whether a name is a setting's, or was probably meant as one: of what is kept beside other things, such as the files of a folder,
+/// only that is a key of the secret. It may be in kebab case.
+pub fn is_or_looks_like_a_setting(name: &str) -> bool {
+    let name = as_setting(name);
+    ALL.iter().any(|setting| setting.name == name) || looks_like_ours(&name)
+}
+
+/// The name as a setting would have it: `TWILIO_AUTH_TOKEN` for `twilio-auth-token`.
+fn as_setting(name: &str) -> String {
+    name.to_ascii_uppercase().replace('-', "_")
 }
 
 /// Whether a variable that nothing reads looks like one of ours. This runs at every start, so it first looks at what is cheap.
@@ -231,14 +243,25 @@ mod tests {
     #[test]
     fn every_key_of_the_secret_that_nothing_reads_is_told_and_no_value_is() {
         assert_eq!(
-            lines(&[], &["CODE_PEPPER", "TWILIO_TOKEN", "twilio_auth_token", "SMS_PROVIDERS", "comment"]),
+            lines(&[], &["CODE_PEPPER", "TWILIO_TOKEN", "twilio-token", "twilio_auth_token", "SMS_PROVIDERS", "comment"]),
             [
                 "SMS_PROVIDERS is read from the environment only, and not from the secret",
                 "nothing reads the secret's key \"TWILIO_TOKEN\": TWILIO_AUTH_TOKEN is probably meant",
                 "nothing reads the secret's key \"comment\"",
+                "nothing reads the secret's key \"twilio-token\": TWILIO_AUTH_TOKEN is probably meant",
                 "nothing reads the secret's key \"twilio_auth_token\": TWILIO_AUTH_TOKEN is probably meant",
             ]
         );
+    }
+
+    #[test]
+    fn of_the_files_in_a_folder_those_are_ours_that_are_named_after_a_setting_or_nearly() {
+        for ours in ["TWILIO_AUTH_TOKEN", "twilio-auth-token", "twillio-auth-token", "sms-providers", "code-peper", "sns-topic"] {
+            assert!(is_or_looks_like_a_setting(ours), "{ours}");
+        }
+        for other in ["ca.crt", "namespace", "token", "account-sid", "aws-access-key-id", "lost+found", "config.json", ""] {
+            assert!(!is_or_looks_like_a_setting(other), "{other}");
+        }
     }
 
     #[test]

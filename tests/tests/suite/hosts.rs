@@ -139,6 +139,31 @@ async fn a_host_with_a_secret_of_its_own_needs_no_secrets_manager() {
     assert_eq!(posts, 0, "nothing was asked of AWS but for a connection");
 }
 
+#[tokio::test]
+async fn secrets_manager_is_asked_for_no_secret_that_is_in_another_store() {
+    let server = dynamodb().await;
+    let pepper = ("CODE_PEPPER", "0123456789abcdef0123456789abcdef");
+    for (setting, id) in [
+        ("SECRET_ID", "file:/run/secrets/two-factor"),
+        ("SECRET_ID", "gcp:projects/p/secrets/s"),
+        ("SECRET_ID", "vault:two-factor"),
+        ("TOKEN_SECRET_ID", "file:/run/secrets/token"),
+    ] {
+        let settings = [("APP_ENV", "production"), ("AWS_REGION", "us-east-1"), pepper, ("LOCK_SECONDS", "soon"), (setting, id)];
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let vars = Vars::new(settings.chain([("AWS_ENDPOINT_URL".to_owned(), server.uri())]));
+        let credentials = AwsCredentials::Provided(SharedCredentialsProvider::new(Rotating::default()));
+        let error = App::start_with(vars, Parts { credentials, ..Parts::default() }).await.err().unwrap();
+        assert!(!error.is_temporary(), "{error}");
+        let error = error.to_string();
+        let [first, second] = error.lines().collect::<Vec<_>>()[..] else { panic!("{error}") };
+        assert!(first.starts_with(&format!("{setting}: must be the name or ARN of a secret in Secrets Manager")), "{first}");
+        assert!(first.ends_with("outside Lambda only") && !first.contains(id), "{first}");
+        assert!(second.starts_with("LOCK_SECONDS: "), "what else is wrong is told at once: {second}");
+    }
+    assert_eq!(server.received_requests().await.unwrap().len(), 0);
+}
+
 /// Starts with these settings and this secret, on the host's credentials.
 async fn start(settings: &[(&str, &str)], secret: &'static str) -> Result<App, StartError> {
     let vars = Vars::new(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));

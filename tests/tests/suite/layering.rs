@@ -48,17 +48,24 @@ fn a_function_is_a_thin_shell_over_app_and_api() {
             }
         }
         let manifest = read(&root().join("functions").join(function).join("Cargo.toml"));
-        for package in ["two-factor-server", "two-factor-local", "two-factor-operator", "two-factor-tests", "two-factor-bench"] {
+        for package in [
+            "two-factor-server",
+            "two-factor-local",
+            "two-factor-secrets",
+            "two-factor-operator",
+            "two-factor-tests",
+            "two-factor-bench",
+        ] {
             assert!(!manifest.contains(package), "{function} must not depend on {package}");
         }
     }
-    for package in ["shared", "aws", "operator"] {
+    for package in ["shared", "aws", "secrets", "operator"] {
         let manifest = read(&root().join(package).join("Cargo.toml"));
         for foreign in ["two-factor-local", "two-factor-tests"] {
             assert!(!manifest.contains(foreign), "{package} must not depend on {foreign}");
         }
     }
-    for package in ["shared", "aws", "server", "local"] {
+    for package in ["shared", "aws", "secrets", "server", "local"] {
         let manifest = read(&root().join(package).join("Cargo.toml"));
         assert!(!manifest.contains("two-factor-operator"), "{package} must not depend on the operator's commands");
     }
@@ -69,7 +76,7 @@ fn a_function_carries_nothing_of_other_hosts_and_neither_server_nor_operator_bui
     for (packages, foreign) in [
         (
             &["setup", "send-sms", "verify", "any"][..],
-            &["aws-config", "aws-sdk-sso", "aws-sdk-sts", "axum", "two-factor-aws", "two-factor-server"][..],
+            &["aws-config", "aws-sdk-sso", "aws-sdk-sts", "axum", "two-factor-aws", "two-factor-secrets", "two-factor-server"][..],
         ),
         (&["two-factor-operator", "two-factor-server"], &["dynoxide-rs", "rusqlite", "libsqlite3-sys", "two-factor-local"]),
     ] {
@@ -122,7 +129,7 @@ fn allowed_mention(line: &str) -> bool {
 
 #[test]
 fn there_is_one_clock_and_one_generator() {
-    for file in ["shared", "functions", "local", "aws", "operator"].into_iter().flat_map(rust_files) {
+    for file in ["shared", "functions", "local", "aws", "secrets", "operator"].into_iter().flat_map(rust_files) {
         if file.ends_with("adapters/system.rs") {
             continue;
         }
@@ -134,7 +141,8 @@ fn there_is_one_clock_and_one_generator() {
 
 #[test]
 fn every_source_says_what_it_is_for_in_its_first_line() {
-    for file in ["shared", "functions", "local", "aws", "operator", "tests", "bench"].into_iter().flat_map(rust_files) {
+    for file in ["shared", "functions", "local", "aws", "secrets", "operator", "tests", "bench"].into_iter().flat_map(rust_files)
+    {
         assert!(read(&file).starts_with("//! "), "{}", file.display());
     }
 }

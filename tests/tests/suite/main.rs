@@ -27,6 +27,7 @@ mod providers;
 mod queries;
 mod races;
 mod requests;
+mod secret_files;
 mod secrets;
 mod server;
 mod settings;
