@@ -178,9 +178,9 @@ bench-cold: build ## Measure cold starts of the release binaries, everything aro
 	$(BINARIES)/bench_cold $(BOOTSTRAPS)
 
 bench-server: ## Measure the server outside Lambda: requests a second, times, processor time, memory (SECONDS=3)
-	cargo build --release --package two-factor-server
+	cargo build --profile server --package two-factor-server
 	cargo build --quiet --workspace --bin bench_server
-	$(BINARIES)/bench_server $(BINARIES)/../release/two-factor-server
+	$(BINARIES)/bench_server $(BINARIES)/../server/two-factor-server
 
 estimate: ## Print what text messages cost in a month (USERS=1000 SMS=2 MIX=US=70,GB=30 PROVIDER=twilio)
 	@cargo build --quiet --workspace --bin estimate

@@ -17,6 +17,7 @@ use two_factor_aws::NoCredentials;
 use two_factor_server::settings::refuse_gateway_mode;
 
 use crate::{
+    assertion_key,
     aws::sign_in,
     database::{EmbeddedDatabase, sdk_config},
     server::{LocalServer, Options},
@@ -105,9 +106,13 @@ impl Stack {
         let credentials = sign_in(&mut settings).await?.credentials;
         let database = start_database(&mut settings).await?;
         let inbox = if settings.sms_inbox { Some(Arc::new(start_inbox(&mut settings, announce).await?)) } else { None };
+        let development = Environment::of(&settings.vars())? == Environment::Development;
+        if development {
+            let address = listener.local_addr().map_err(|error| StackError::Port { port, error })?;
+            assertion_key::set_defaults(&mut settings, &format!("http://{address}"));
+        }
         let vars = settings.vars();
         let secret = two_factor_secrets::source(&vars)?;
-        let development = Environment::of(&vars)? == Environment::Development;
         let app = Arc::new(App::start_with(vars, Parts { credentials, secret, ..Parts::default() }).await?);
         let messages = match inbox.clone() {
             Some(inbox) => Messages::Inbox(inbox),

@@ -198,6 +198,19 @@ def operate(stack, functions, gateway, runbook):
         alice.call("POST", "verify", 200, {"code": codes.pop()})
     assert (secret()["CODE_PEPPER_PREVIOUS"], secret()["CODE_PEPPER"] != pepper) == (pepper, True)
 
+    published = f"{BASE}/.well-known/jwks.json"
+    assert gateway.call("GET", published)[0] == 404, "without a key there is nothing to publish"
+    runbook.run("Rotating the assertion key", "genpkey")
+    runbook.shell("change PublicUrl=\"$(output GeneratedUrl)\" AssertionAudience=shop")
+    runbook.run("Rotating the assertion key", "ASSERTION_KEY_PREVIOUS")
+    functions.restart()
+    signed = alice.call("POST", "verify", 200, {"code": codes.pop()})["assertion"]
+    header, claims = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in signed.split(".")[:2])
+    assert claims["iss"] == stack.output("GeneratedUrl").rstrip("/") + BASE and claims["aud"] == "shop", claims
+    status, headers, body = gateway.call("GET", published)
+    assert status == 200 and headers["cache-control"] == "public, max-age=3600", (status, headers)
+    assert [key["kid"] for key in body["keys"]] == [header["kid"]], body
+
     british = {"method": "sms", "phone_number": WORK}
     dave, erin = (Client(gateway, token(user, token_secret(stack))) for user in ["dave", "erin"])
     british_codes = erin.enroll(WORK)
@@ -293,6 +306,7 @@ def behind_an_authorizer(account, processes, folder):
         for path in ["setup", "setup/", "nowhere"]:
             assert gateway.call("POST", f"{BASE}/{path}", bad, {})[0] == 401
     assert not functions.running, "a bad token reaches no function"
+    assert gateway.call("GET", f"{BASE}/.well-known/jwks.json")[0] == 404, "public keys take no token, and here are none"
     preflight = {"origin": "https://app.example.com", "access-control-request-method": "POST"}
     for path in ["setup", "send-sms/"]:
         status, headers, _ = gateway.call("OPTIONS", f"{BASE}/{path}", headers=preflight)

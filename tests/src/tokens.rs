@@ -1,14 +1,17 @@
 //! An issuer of tokens: signs whatever a test asks for, good or bad, and publishes its key.
-#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot sign has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "a test that cannot sign has failed")]
 
 use aws_lc_rs::{
-    encoding::{AsDer, PublicKeyX509Der},
+    encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
     hmac,
     rand::SystemRandom,
     rsa::KeySize,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use serde_json::{Value, json};
 
 /// A key that signs tokens.
@@ -34,6 +37,11 @@ impl SigningKey {
         Self::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).unwrap())
     }
 
+    /// A fresh RSA key of this size.
+    pub fn rsa_of(size: KeySize) -> Self {
+        Self::Rsa(RsaKeyPair::generate(size).unwrap())
+    }
+
     /// A fresh key on P-256.
     pub fn p256() -> Self {
         Self::P256(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
@@ -42,6 +50,17 @@ impl SigningKey {
     /// A fresh Ed25519 key.
     pub fn ed25519() -> Self {
         Self::Ed25519(Ed25519KeyPair::generate().unwrap())
+    }
+
+    /// The private key as PKCS#8 in PEM.
+    pub fn pem(&self) -> String {
+        let der = match self {
+            Self::Hmac(_) => panic!("a shared secret has no such form"),
+            Self::Rsa(pair) => AsDer::<Pkcs8V1Der<'_>>::as_der(pair).unwrap().as_ref().to_vec(),
+            Self::P256(pair) => pair.to_pkcs8v1().unwrap().as_ref().to_vec(),
+            Self::Ed25519(pair) => pair.to_pkcs8v1().unwrap().as_ref().to_vec(),
+        };
+        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der))
     }
 
     /// The algorithm's name.

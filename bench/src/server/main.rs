@@ -78,7 +78,7 @@ impl Case {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let binary = env::args_os().nth(1).map_or_else(|| PathBuf::from("target/release/two-factor-server"), PathBuf::from);
+    let binary = env::args_os().nth(1).map_or_else(|| PathBuf::from("target/server/two-factor-server"), PathBuf::from);
     let seconds = env::var("SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_SECONDS);
     let heads = ["", "a second", "median", "p99", "a CPU second", "memory", "refused"].map(str::to_owned);
     println!("{}", row(&heads));

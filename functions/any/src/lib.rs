@@ -2,10 +2,9 @@
 
 use two_factor::{
     api::{
-        problem::Problem,
         request::Request,
         response::{self, Response},
-        route::Route,
+        route::{PublicDocument, Route},
     },
     app::App,
 };
@@ -23,13 +22,18 @@ pub async fn handle(app: &App, request: Request) -> Response {
     }
 }
 
-/// Answers one request as the function of its path does; a path without a function gets 404. This is the router of every host that has
+/// Answers one request as the function of its path does; a path without a function is one of the
+/// documents that everybody may read, or gets 404. This is the router of every host that has
 /// one door for all paths.
 pub async fn route(app: &App, request: Request) -> Response {
     match Route::of(&request) {
         Some(Route::Setup) => setup::handle(app, request).await,
         Some(Route::SendSms) => send_sms::handle(app, request).await,
         Some(Route::Verify) => verify::handle(app, request).await,
-        None => app.exchange("any", &request).end(Err(Problem::NotFound)),
+        None => {
+            let exchange = app.exchange("any", &request);
+            let result = PublicDocument::of(&request).and_then(|document| exchange.public_document(document));
+            exchange.end(result)
+        }
     }
 }

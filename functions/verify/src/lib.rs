@@ -17,5 +17,5 @@ async fn answer(exchange: &mut Exchange<'_>) -> Result<Response, Problem> {
     let caller = exchange.authenticate().await?;
     let body = VerifyBody::parse(exchange.request)?;
     let granted = exchange.session(&caller).verify(body.code, body.purpose, body.regenerate_backup_codes).await;
-    exchange.answer(granted)
+    exchange.answer_with_assertion(granted, &caller, body.nonce)
 }

@@ -1,5 +1,6 @@
 //! The ports' implementations: everything that talks to a network, a clock or the operating system.
 
+pub mod assertion_keys;
 pub mod aws;
 pub mod development_token;
 pub mod dynamodb;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::request::Request;
 use crate::{
     config::{AuthConfig, AuthMode, auth::RequiredClaim},
-    domain::{Timestamp, UserId},
+    domain::{Timestamp, UserId, assertion::ASSERTION_TYPE},
     ports::{Clock, SignatureAlgorithm, VerificationKey, VerificationKeys},
 };
 
@@ -194,6 +194,10 @@ fn verified_claims(unverified_token: &str, algorithm: Algorithm, key: &DecodingK
     if token.header.crit.is_some() {
         // We know of no extension, so a critical one makes the token invalid (RFC 7515, 4.1.11).
         return Err(AuthError::Invalid("it has a critical extension"));
+    }
+    if token.header.typ.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case(ASSERTION_TYPE)) {
+        // A result of this service, or of another one like it (S27).
+        return Err(AuthError::Invalid("it is an assertion of a second factor, which is no token to call with"));
     }
     Ok(token.claims)
 }

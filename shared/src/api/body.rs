@@ -13,7 +13,7 @@ use super::{
     problem::{FieldError, Problem},
     request::{Request, RequestBody},
 };
-use crate::domain::{Proof, Purpose};
+use crate::domain::{Nonce, Proof, Purpose};
 
 /// A body of more bytes is refused.
 pub const MAX_BODY_BYTES: usize = 4096;
@@ -48,6 +48,8 @@ pub struct VerifyBody {
     pub purpose: Option<Purpose>,
     /// Whether new backup codes are to replace those there are.
     pub regenerate_backup_codes: bool,
+    /// What an assertion is to be bound to.
+    pub nonce: Option<Nonce>,
 }
 
 /// The body of DELETE setup.
@@ -117,10 +119,12 @@ impl VerifyBody {
         {
             fields.wrong("code", "A new number is verified with the code from the text message, not with a backup code.");
         }
-        let body = code.zip(purpose).zip(regenerate).map(|((code, purpose), regenerate_backup_codes)| Self {
+        let nonce = fields.optional("nonce", as_nonce);
+        let body = code.zip(purpose).zip(regenerate).zip(nonce).map(|(((code, purpose), regenerate_backup_codes), nonce)| Self {
             code,
             purpose,
             regenerate_backup_codes,
+            nonce,
         });
         fields.finish(body)
     }
@@ -207,6 +211,11 @@ type Reader<T> = fn(&RawValue) -> Result<T, &'static str>;
 
 fn as_text(value: &RawValue) -> Result<String, &'static str> {
     serde_json::from_str(value.get()).map_err(|_| "This field must be a string.")
+}
+
+fn as_nonce(value: &RawValue) -> Result<Nonce, &'static str> {
+    let nonce = as_text(value)?;
+    Nonce::parse(&nonce).map_err(|_| "This field must have 1 to 128 printable ASCII characters.")
 }
 
 fn as_flag(value: &RawValue) -> Result<bool, &'static str> {

@@ -16,8 +16,9 @@ pub type Response = http::Response<String>;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What a granted request answers. A code is in it only where there is no provider to send it, in development (S22).
-pub fn granted(granted: &Granted, request_id: &str) -> Response {
+/// What a granted request answers, with the signed assertion of it, if there is one. A code is in it only where there is no provider to
+/// send it, in development (S22).
+pub fn granted(granted: &Granted, assertion: Option<String>, request_id: &str) -> Response {
     match &granted.answer {
         Answer::CodeSent { purpose, phone, expires_in, resend_in, sends_remaining } => {
             let warning = granted
@@ -48,6 +49,7 @@ pub fn granted(granted: &Granted, request_id: &str) -> Response {
                 last_failed_at: None,
                 backup_codes_remaining: None,
                 backup_codes: Some(shown(backup_codes)),
+                assertion: None,
             },
             request_id,
         ),
@@ -65,6 +67,7 @@ pub fn granted(granted: &Granted, request_id: &str) -> Response {
                     Method::BackupCode => Some(*backup_codes_remaining),
                 },
                 backup_codes: backup_codes.as_deref().map(shown),
+                assertion,
             },
             request_id,
         ),
@@ -107,6 +110,13 @@ pub fn methods(allow: &str, request_id: &str) -> Response {
     if let Ok(allow) = HeaderValue::from_str(allow) {
         response.headers_mut().insert(ALLOW, allow);
     }
+    response
+}
+
+/// A document that anybody may read, and keep for an hour.
+pub fn public(content_type: &'static str, document: &impl Serialize, request_id: &str) -> Response {
+    let mut response = json(StatusCode::OK, content_type, document, request_id);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
     response
 }
 
@@ -162,6 +172,8 @@ struct CodeAccepted {
     backup_codes_remaining: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     backup_codes: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assertion: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -213,7 +225,7 @@ mod tests {
     }
 
     fn answered(answer: Answer) -> Value {
-        body(&granted(&answer.into(), "r-1"))
+        body(&granted(&answer.into(), None, "r-1"))
     }
 
     fn backup_codes() -> Vec<BackupCode> {
@@ -246,7 +258,7 @@ mod tests {
         let Ok(Proof::Sms(code)) = Proof::parse("012345") else { panic!("a code") };
         let granted_in_development = Granted { answer: code_sent(), development_code: Some(code) };
         assert_eq!(
-            body(&granted(&granted_in_development, "r-1"))["warning"],
+            body(&granted(&granted_in_development, None, "r-1"))["warning"],
             "SMS service not configured. For development, use code: 012345"
         );
     }
@@ -331,7 +343,7 @@ mod tests {
 
     #[test]
     fn no_answer_may_be_stored_or_taken_for_anything_but_json() {
-        let response = granted(&Answer::Disabled.into(), "r-1");
+        let response = granted(&Answer::Disabled.into(), None, "r-1");
         let headers: Vec<_> = response.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         assert_eq!(
             headers,

@@ -38,6 +38,38 @@ impl Route {
     }
 }
 
+/// What everybody may read without a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublicDocument {
+    /// Who signs assertions, and where their keys are.
+    Configuration,
+    /// The keys themselves.
+    Keys,
+}
+
+/// `/api/v1/auth/2fa/.well-known/openid-configuration` (`OpenID` Connect Discovery 1.0, 4), which is what JWT authorizers ask for.
+pub const CONFIGURATION: Endpoint<PublicDocument> = Endpoint {
+    path: "/api/v1/auth/2fa/.well-known/openid-configuration",
+    actions: &[(Method::GET, PublicDocument::Configuration)],
+};
+
+/// `/api/v1/auth/2fa/.well-known/jwks.json`
+pub const KEYS: Endpoint<PublicDocument> =
+    Endpoint { path: "/api/v1/auth/2fa/.well-known/jwks.json", actions: &[(Method::GET, PublicDocument::Keys)] };
+
+impl PublicDocument {
+    /// The document that the request asks for.
+    ///
+    /// # Errors
+    /// As [`Endpoint::action`].
+    pub fn of(request: &Request) -> Result<Self, Problem> {
+        match CONFIGURATION.action(request) {
+            Err(Problem::NotFound) => KEYS.action(request),
+            result => result,
+        }
+    }
+}
+
 /// What `setup` can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetupAction {

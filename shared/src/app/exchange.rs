@@ -2,16 +2,22 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use serde_json::json;
+
 use super::{App, Sender};
 use crate::{
-    adapters::dynamodb::DynamoStore,
+    adapters::{
+        assertion_keys::{Unsigned, name_of},
+        dynamodb::DynamoStore,
+    },
     api::{
         auth::Authenticated,
         problem::Problem,
         request::Request,
         response::{self, Response},
+        route::PublicDocument,
     },
-    domain::{PhoneNumber, Timestamp, UserId},
+    domain::{Assertion, Nonce, PhoneNumber, Timestamp, UserId},
     observability::{log, metrics::RequestMetrics},
     ports::{Deadline, Origin},
     use_cases::{Caller, Failure, Granted, RequestStats, Session},
@@ -21,6 +27,14 @@ impl App {
     /// When a request that comes now must have been answered, where its host sets no other time.
     pub fn deadline(&self) -> Deadline {
         Deadline::after(self.request_time)
+    }
+
+    /// The assertion of what was granted to `caller`: its name, and its text. `None` where there is nothing to assert, or no key.
+    fn assertion(&self, granted: &Granted, caller: &Caller, nonce: Option<Nonce>) -> Option<(String, Result<String, Unsigned>)> {
+        let keys = self.assertion_keys.as_ref()?;
+        let mut rng = self.service.rng();
+        let assertion = Assertion::of(&granted.answer, &caller.user, nonce, self.service.now(), &mut *rng)?;
+        Some((name_of(&assertion), keys.sign(&assertion)))
     }
 
     /// Asks the table for something, so that it is known to answer.
@@ -44,6 +58,7 @@ impl App {
             deadline,
             started,
             user: None,
+            assertion_id: None,
             address: request.context.address,
             stats: RequestStats::default(),
         }
@@ -59,6 +74,8 @@ pub struct Exchange<'a> {
     deadline: Deadline,
     started: Timestamp,
     user: Option<UserId>,
+    /// The name of the assertion that the answer has.
+    assertion_id: Option<String>,
     /// The address that counts (S13): the token's, where it names one, or else the host's.
     address: Option<IpAddr>,
     /// What the request does, for its log line and its metrics.
@@ -104,7 +121,50 @@ impl Exchange<'_> {
     /// # Errors
     /// When it was not granted.
     pub fn answer(&self, result: Result<Granted, Failure>) -> Result<Response, Problem> {
-        result.map(|granted| response::granted(&granted, self.request.id())).map_err(|failure| self.problem(failure))
+        result.map(|granted| response::granted(&granted, None, self.request.id())).map_err(|failure| self.problem(failure))
+    }
+
+    /// The same, with an assertion of what `caller` has proven, bound to `nonce`, where assertions are signed and this is one (S27).
+    ///
+    /// # Errors
+    /// When it was not granted.
+    pub fn answer_with_assertion(
+        &mut self,
+        result: Result<Granted, Failure>,
+        caller: &Caller,
+        nonce: Option<Nonce>,
+    ) -> Result<Response, Problem> {
+        let granted = result.map_err(|failure| self.problem(failure))?;
+        let assertion = self.app.assertion(&granted, caller, nonce);
+        // What was granted is stored, and stays granted: a code is spent, whether an assertion could be signed or not.
+        let signed = assertion.and_then(|(id, signed)| match signed {
+            Ok(signed) => {
+                self.assertion_id = Some(id);
+                Some(signed)
+            }
+            Err(error) => {
+                tracing::error!(request_id = self.request.id(), %error, "an answer lacks its assertion");
+                None
+            }
+        });
+        Ok(response::granted(&granted, signed, self.request.id()))
+    }
+
+    /// One of the documents that everybody may read.
+    ///
+    /// # Errors
+    /// When there is none, since no assertions are signed.
+    pub fn public_document(&self, document: PublicDocument) -> Result<Response, Problem> {
+        let keys = self.app.assertion_keys.as_ref().ok_or(Problem::NotFound)?;
+        let id = self.request.id();
+        Ok(match document {
+            PublicDocument::Configuration => {
+                let issuer = keys.issuer();
+                let jwks_uri = format!("{issuer}/.well-known/jwks.json");
+                response::public("application/json", &json!({"issuer": issuer, "jwks_uri": jwks_uri}), id)
+            }
+            PublicDocument::Keys => response::public("application/jwk-set+json", &json!({"keys": keys.published()}), id),
+        })
     }
 
     /// The problem that a failure is to the client.
@@ -134,6 +194,7 @@ impl Exchange<'_> {
             outcome,
             reason,
             status: response.status(),
+            assertion: self.assertion_id.as_deref(),
             total,
             stats: &self.stats,
         });

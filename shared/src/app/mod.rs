@@ -16,6 +16,7 @@ pub use lambda::{prepare_phone_numbers, run};
 
 use crate::{
     adapters::{
+        assertion_keys::AssertionKeys,
         aws::{Aws, AwsService},
         dynamodb::{self, DynamoStore},
         http as http_client,
@@ -127,6 +128,7 @@ pub struct App {
     pub providers: Vec<Provider>,
     environment: Environment,
     authenticator: Authenticator<JwksKeys>,
+    assertion_keys: Option<AssertionKeys>,
     metrics: Option<Metrics>,
     request_time: Duration,
 }
@@ -161,7 +163,8 @@ impl App {
         for unread in unread_names(&vars) {
             tracing::warn!("{unread}");
         }
-        let (Config { app, auth, policy }, sms_config) = read_settings(&vars)?;
+        let (Config { app, auth, assertion, policy }, sms_config) = read_settings(&vars)?;
+        let assertion_keys = assertion.as_ref().map(AssertionKeys::new).transpose()?;
         let development = app.environment == Environment::Development;
         if sms_config.providers.is_empty() {
             let consequence = if development { "codes are shown in answers" } else { "no code can be sent" };
@@ -185,7 +188,7 @@ impl App {
         let rules = Rules { pepper: app.pepper, policy, allowed_countries: app.allowed_countries, template: app.messages };
         let service = Service::new(store, sms, clock, random, rules);
         let providers = sms_config.providers.iter().map(ProviderConfig::provider).collect();
-        Ok(Self { service, providers, environment: app.environment, authenticator, metrics, request_time })
+        Ok(Self { service, providers, environment: app.environment, authenticator, assertion_keys, metrics, request_time })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Configuration: one struct a concern, read through the one table of settings.
 
 pub mod app;
+pub mod assertion;
 pub mod auth;
 pub mod dotenv;
 pub mod environment;
@@ -15,6 +16,7 @@ pub mod url;
 pub mod vars;
 
 pub use app::AppConfig;
+pub use assertion::AssertionConfig;
 pub use auth::{AuthConfig, AuthMode};
 pub use environment::Environment;
 pub use sms::SmsConfig;
@@ -30,6 +32,8 @@ pub struct Config {
     pub app: AppConfig,
     /// Who is calling.
     pub auth: AuthConfig,
+    /// What results are signed with, for others to check; `None` where nothing is.
+    pub assertion: Option<AssertionConfig>,
     /// The limits.
     pub policy: Policy,
 }
@@ -44,7 +48,9 @@ impl Config {
         let environment = reader.note(Environment::of(vars));
         let app = AppConfig::read(&mut reader, environment);
         let auth = AuthConfig::read(&mut reader, environment);
+        let assertion = AssertionConfig::read(&mut reader, auth.as_ref());
         let policy = limits::policy(&mut reader);
-        reader.finish(app.zip(auth).map(|(app, auth)| Self { app, auth, policy }))
+        let config = app.zip(auth).zip(assertion);
+        reader.finish(config.map(|((app, auth), assertion)| Self { app, auth, assertion, policy }))
     }
 }

@@ -140,6 +140,14 @@ settings! {
     AUTH_REQUIRED_CLAIMS = text("AUTH_REQUIRED_CLAIMS", None, "claims that a token must have, as name=value with commas between");
     AUTH_ADDRESS_CLAIM = text("AUTH_ADDRESS_CLAIM", None, "the claim that holds the end user's address");
 
+    // Results that others can check.
+    PUBLIC_URL = text("PUBLIC_URL", None, "the address that clients use, https");
+    ASSERTION_KEY = secret("ASSERTION_KEY", "what signs assertions: a private key in PEM, P-256 or RSA");
+    ASSERTION_KEY_NEXT = secret("ASSERTION_KEY_NEXT", "the key that will sign them, published two hours before it does");
+    ASSERTION_KEY_PREVIOUS = secret("ASSERTION_KEY_PREVIOUS", "the key that signed them before");
+    ASSERTION_AUDIENCE = text("ASSERTION_AUDIENCE", None, "whom assertions are for, with commas between several");
+    ASSERTION_TTL_SECONDS = number("ASSERTION_TTL_SECONDS", "300", 30..=3600, "the life of an assertion");
+
     // Limits.
     CODE_TTL_SECONDS = number("CODE_TTL_SECONDS", "300", 30..=600, "the life of a code (NIST SP 800-63B-4, 3.1.3.2: 10 minutes)");
     CODE_MAX_ATTEMPTS = number("CODE_MAX_ATTEMPTS", "5", 1..=10, "failed attempts that a code survives");

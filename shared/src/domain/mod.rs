@@ -3,6 +3,7 @@
 //! [`decide()`] is the one way to change an [`Account`]; everything else here is the vocabulary it is written in.
 
 pub mod account;
+pub mod assertion;
 pub mod audit;
 pub mod backup_code;
 pub mod decide;
@@ -16,6 +17,7 @@ pub mod timestamp;
 pub mod user_id;
 
 pub use account::Account;
+pub use assertion::{Assertion, Nonce};
 pub use audit::{AuditEvent, AuditKind, AuditOutcome};
 pub use backup_code::{BackupCode, BackupCodes};
 pub use decide::{Answer, Command, Decision, Refusal, decide};

@@ -117,6 +117,8 @@ pub struct RequestSummary<'a> {
     pub reason: Option<&'static str>,
     /// The status of the answer.
     pub status: StatusCode,
+    /// The name (`jti`) of the assertion in the answer, if there is one.
+    pub assertion: Option<&'a str>,
     /// How long it took.
     pub total: Duration,
     /// What the use case wrote down.
@@ -127,7 +129,7 @@ pub struct RequestSummary<'a> {
 const SOURCE_DIGITS: usize = 16;
 
 /// Every field that a request's line can have, beside `timestamp`, `level` and `target`. What there is nothing to say of is left out.
-pub const REQUEST_FIELDS: [&str; 23] = [
+pub const REQUEST_FIELDS: [&str; 24] = [
     "request_id",
     "user",
     "source",
@@ -147,6 +149,7 @@ pub const REQUEST_FIELDS: [&str; 23] = [
     "notification_provider",
     "notification_outcome",
     "notification_message_id",
+    "assertion",
     "store_conflicts",
     "total_ms",
     "store_ms",
@@ -187,6 +190,7 @@ pub fn log_request(summary: &RequestSummary<'_>) {
                 notification_provider = notified.and_then(MessageStats::provider).map(Provider::as_str),
                 notification_outcome = notified.and_then(MessageStats::outcome),
                 notification_message_id = notified.and_then(MessageStats::message_id),
+                assertion = summary.assertion,
                 store_conflicts = (stats.conflicts > 0).then_some(stats.conflicts),
                 total_ms = milliseconds(summary.total),
                 store_ms = milliseconds(stats.store_time),
@@ -264,6 +268,7 @@ mod tests {
                 reason: None,
                 status,
                 total: Duration::from_micros(12_345),
+                assertion: None,
                 stats: &did,
             },
         )
@@ -316,6 +321,7 @@ mod tests {
                 reason: Some("user"),
                 status: StatusCode::TOO_MANY_REQUESTS,
                 total: Duration::from_millis(12),
+                assertion: None,
                 stats: &stats,
             },
         );

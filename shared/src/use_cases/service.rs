@@ -2,6 +2,8 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use rand::CryptoRng;
+
 use crate::{
     domain::{
         AllowedCountries, Answer, Code, MessageTemplate, Pepper, PhoneNumber, PhoneNumberError, Policy, Refusal, Timestamp,
@@ -95,6 +97,11 @@ impl<S: Store, M: SmsSender> Service<S, M> {
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The generator that draws for one request.
+    pub fn rng(&self) -> Box<dyn CryptoRng + Send> {
+        self.random.rng()
     }
 
     /// The name under which a source address is counted, which tells nothing about it without the pepper.

@@ -57,10 +57,11 @@ fn the_list_of_targets_has_each_described_target_once() {
     assert_eq!(listed, described);
 }
 
-/// Those of all targets but of the functions for cargo lambda: they have the features that they have on Lambda.
+/// Those of all targets but of what is deployed, which has the features that it has there: the functions, which cargo lambda builds, and
+/// the server, which has a profile of its own.
 fn selections_of_the_makefile() -> BTreeSet<Selection> {
     let mut selections = BTreeSet::new();
-    for line in makefile().lines().filter(|line| line.starts_with('\t')) {
+    for line in makefile().lines().filter(|line| line.starts_with('\t') && !line.contains("--profile server")) {
         for (command, tests) in [("cargo run ", false), ("cargo build ", false), ("cargo test ", true)] {
             let Some((_, arguments)) = line.split_once(command) else { continue };
             let words: Vec<&str> = arguments.split_whitespace().take_while(|word| *word != "--").collect();

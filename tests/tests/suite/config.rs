@@ -210,7 +210,7 @@ fn secrets_come_from_the_environment_first_and_the_secret_second() {
 #[test]
 fn every_limit_has_its_range_and_the_message_names_the_variable() {
     let limits: Vec<_> = settings::ALL.iter().filter(|setting| setting.range.is_some() && setting.is_for_every_host()).collect();
-    assert_eq!(limits.len(), 11);
+    assert_eq!(limits.len(), 12);
     for setting in limits {
         let (least, most) = setting.range.clone().unwrap().into_inner();
         let default: u64 = setting.default.unwrap().parse().unwrap();

@@ -99,6 +99,22 @@ async fn a_database_that_listens_on_every_address_is_used_through_loopback() {
 }
 
 #[tokio::test]
+async fn development_signs_what_was_proven_with_a_key_of_its_own_and_production_with_none_s27() {
+    let stack = start(&[("SMS_COOLDOWN_SECONDS", "0")]).await;
+    let enrolled: Value = stack.call(Method::POST, "setup", Some(ENROLL.to_owned())).await.json().await.unwrap();
+    let code = |answer: &Value| answer["warning"].as_str().unwrap().rsplit(' ').next().unwrap().to_owned();
+    let verify = |code: String| stack.call(Method::POST, "verify", Some(json!({"code": code}).to_string()));
+    verify(code(&enrolled)).await;
+    let sent: Value = stack.call(Method::POST, "send-sms", None).await.json().await.unwrap();
+    let signed_in: Value = verify(code(&sent)).await.json().await.unwrap();
+    let header = jsonwebtoken::decode_header(signed_in["assertion"].as_str().unwrap()).unwrap();
+    let published = |stack: &Running| stack.client.get(stack.url(".well-known/jwks.json")).send();
+    let keys: Value = published(&stack).await.unwrap().json().await.unwrap();
+    assert_eq!(keys["keys"][0]["kid"], json!(header.kid));
+    assert_eq!(published(&start(&PRODUCTION).await).await.unwrap().status(), 404);
+}
+
+#[tokio::test]
 async fn any_web_page_may_call_in_development() {
     let stack = start(&[]).await;
     let url = stack.url("setup");

@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use two_factor::{
     adapters::dynamodb::table,
-    api::route::{SEND_SMS, SETUP, VERIFY},
+    api::route::{CONFIGURATION, KEYS, SEND_SMS, SETUP, VERIFY},
     config::{Config, Environment, SmsConfig, Vars},
     domain::Policy,
 };
@@ -39,6 +39,9 @@ fn the_routes_are_those_of_the_contract_in_both_spellings_and_a_net_under_them()
                 expected.insert(format!("{method} {spelling}"), format!("integrations/{function}Integration"));
             }
         }
+    }
+    for document in [CONFIGURATION.path(), KEYS.path()] {
+        expected.insert(format!("GET {document}"), "integrations/AnyIntegration".to_owned());
     }
     for method in ["ANY", "OPTIONS"] {
         expected.insert(format!("{method} /api/v1/auth/2fa/{{proxy+}}"), "integrations/AnyIntegration".to_owned());
@@ -124,7 +127,7 @@ fn a_stranger_without_a_token_cannot_use_up_what_users_need() {
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-cors.html>. Authorizers of HTTP APIs take RSA keys only:
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html>.
 #[test]
-fn every_route_but_that_of_preflights_is_behind_the_authorizer_where_there_is_one() {
+fn every_route_but_those_of_preflights_and_public_keys_is_behind_the_authorizer_where_there_is_one() {
     for (mode, at_gateway, made) in
         [("gateway", "false", 1), ("gateway", "true", 1), ("jwks", "true", 1), ("jwks", "false", 0), ("hs256", "false", 0)]
     {
@@ -133,7 +136,7 @@ fn every_route_but_that_of_preflights_is_behind_the_authorizer_where_there_is_on
             template.with("AuthIssuer", "https://issuer.example").with("AuthAudience", "a").with("AuthJwksUrl", "https://i");
         assert_eq!(template.refusals(), Vec::<String>::new());
         for (name, route) in template.resources("AWS::ApiGatewayV2::Route") {
-            let is_behind = made == 1 && name != "PreflightRoute";
+            let is_behind = made == 1 && !["PreflightRoute", "ConfigurationRoute", "KeysRoute"].contains(&name.as_str());
             assert_eq!(route["Properties"]["AuthorizationType"], if is_behind { "JWT" } else { "NONE" }, "{name}");
             assert_eq!(route["Properties"]["AuthorizerId"].is_string(), is_behind, "{name}");
         }
