@@ -13,7 +13,7 @@ use crate::{Ending, Failure, deadline, output};
 /// Sends the message and tells what each provider that was asked said. The audit trail of `caller`, the operators' own, has it.
 pub(crate) async fn run(app: &App, caller: &Caller, to: &str, out: &mut dyn Write) -> Result<Ending, Failure> {
     let told = |reason: String| Failure::Told(reason);
-    let to = app.service.phone_number(to).map_err(|error| told(error.to_string()))?;
+    let to = app.service.phone_number(to, &caller.user).map_err(|error| told(error.to_string()))?;
     let masked = to.masked();
     let mut stats = RequestStats::default();
     let delivery = app.service.session(caller, deadline(), &mut stats).send_test_message(to).await;

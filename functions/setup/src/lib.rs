@@ -24,7 +24,7 @@ async fn answer(exchange: &mut Exchange<'_>) -> Result<Response, Problem> {
     match action {
         SetupAction::Start => match SetupBody::parse(exchange.request)? {
             SetupBody::Sms { phone_number, code } => {
-                let phone = exchange.phone_number(&phone_number)?;
+                let phone = exchange.phone_number(&phone_number, &caller)?;
                 let granted = exchange.session(&caller).setup(phone, code).await;
                 exchange.answer(granted)
             }

@@ -100,9 +100,9 @@ impl Exchange<'_> {
     /// The phone number that this text stands for.
     ///
     /// # Errors
-    /// When it is not a phone number, or not one that may be enrolled.
-    pub fn phone_number(&self, text: &str) -> Result<PhoneNumber, Problem> {
-        Ok(self.app.service.phone_number(text)?)
+    /// When it is not a phone number, or not one that `caller` may enroll.
+    pub fn phone_number(&self, text: &str, caller: &Caller) -> Result<PhoneNumber, Problem> {
+        Ok(self.app.service.phone_number(text, &caller.user)?)
     }
 
     /// When the request must have been answered.

@@ -32,6 +32,7 @@ use crate::{
         secret_id::SecretId,
         settings::{ALL, AUTH_JWT_SECRET, SECRET_ID, Setting, TOKEN_SECRET_ID},
         sms::ProviderConfig,
+        test_numbers::judge_end,
         unread::unread_names,
     },
     domain::{Provider, price},
@@ -163,7 +164,16 @@ impl App {
         for unread in unread_names(&vars) {
             tracing::warn!("{unread}");
         }
-        let (Config { app, auth, assertion, policy }, sms_config) = read_settings(&vars)?;
+        let (Config { app, auth, assertion, policy, test_numbers }, sms_config) = read_settings(&vars)?;
+        if let Some(numbers) = &test_numbers {
+            judge_end(numbers, clock.now())?;
+            let until = numbers.until().to_rfc3339();
+            tracing::warn!(
+                count = numbers.count(),
+                until,
+                "numbers for tests are set: their codes are given, and no message leaves"
+            );
+        }
         let assertion_keys = assertion.as_ref().map(AssertionKeys::new).transpose()?;
         let development = app.environment == Environment::Development;
         if sms_config.providers.is_empty() {
@@ -185,7 +195,8 @@ impl App {
         let sms = Failover::new(&sms_config, transports, credentials, Arc::clone(&clock), settings);
         let store = DynamoStore::new(&dynamodb::client(aws.config()), app.table_name, app.pepper.clone());
         let store = store.with_try_timeout(store_try_timeout);
-        let rules = Rules { pepper: app.pepper, policy, allowed_countries: app.allowed_countries, template: app.messages };
+        let rules =
+            Rules { pepper: app.pepper, policy, allowed_countries: app.allowed_countries, template: app.messages, test_numbers };
         let service = Service::new(store, sms, clock, random, rules);
         let providers = sms_config.providers.iter().map(ProviderConfig::provider).collect();
         Ok(Self { service, providers, environment: app.environment, authenticator, assertion_keys, metrics, request_time })

@@ -11,6 +11,7 @@ pub mod secret_id;
 pub mod sender;
 pub mod settings;
 pub mod sms;
+pub mod test_numbers;
 pub mod unread;
 pub mod url;
 pub mod vars;
@@ -22,7 +23,7 @@ pub use environment::Environment;
 pub use sms::SmsConfig;
 pub use vars::{ConfigError, ConfigErrors, Vars};
 
-use crate::domain::Policy;
+use crate::domain::{Policy, TestNumbers};
 use reader::Reader;
 
 /// Every setting that all functions share.
@@ -36,6 +37,8 @@ pub struct Config {
     pub assertion: Option<AssertionConfig>,
     /// The limits.
     pub policy: Policy,
+    /// The numbers whose code is a given one; `None` where there are none.
+    pub test_numbers: Option<TestNumbers>,
 }
 
 impl Config {
@@ -50,7 +53,8 @@ impl Config {
         let auth = AuthConfig::read(&mut reader, environment);
         let assertion = AssertionConfig::read(&mut reader, auth.as_ref());
         let policy = limits::policy(&mut reader);
-        let config = app.zip(auth).zip(assertion);
-        reader.finish(config.map(|((app, auth), assertion)| Self { app, auth, assertion, policy }))
+        let test_numbers = test_numbers::read(&mut reader);
+        let config = app.zip(auth).zip(assertion).zip(test_numbers);
+        reader.finish(config.map(|(((app, auth), assertion), test_numbers)| Self { app, auth, assertion, policy, test_numbers }))
     }
 }

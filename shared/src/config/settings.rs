@@ -148,6 +148,11 @@ settings! {
     ASSERTION_AUDIENCE = text("ASSERTION_AUDIENCE", None, "whom assertions are for, with commas between several");
     ASSERTION_TTL_SECONDS = number("ASSERTION_TTL_SECONDS", "300", 30..=3600, "the life of an assertion");
 
+    // Numbers for tests.
+    TEST_NUMBERS = secret("TEST_NUMBERS", "numbers for tests, each with its code: +12015550123=123456");
+    TEST_USERS = secret("TEST_USERS", "whose they are: users, or beginnings of at least 4 characters and *");
+    TEST_NUMBERS_UNTIL = secret("TEST_NUMBERS_UNTIL", "their last day, at most 90 days ahead");
+
     // Limits.
     CODE_TTL_SECONDS = number("CODE_TTL_SECONDS", "300", 30..=600, "the life of a code (NIST SP 800-63B-4, 3.1.3.2: 10 minutes)");
     CODE_MAX_ATTEMPTS = number("CODE_MAX_ATTEMPTS", "5", 1..=10, "failed attempts that a code survives");

@@ -133,12 +133,14 @@ pub struct AuditDetails {
     pub notification: Option<NotificationKind>,
     /// Who was asked to send, and what each answered.
     pub attempts: Vec<Attempt>,
+    /// Whether it was about a number for tests.
+    pub is_test: bool,
 }
 
 impl AuditDetails {
     /// The details as names and values, for the trail.
     pub fn to_pairs(&self) -> Vec<(&'static str, String)> {
-        let Self { purpose, method, provider, reference, notification, attempts } = self;
+        let Self { purpose, method, provider, reference, notification, attempts, is_test } = self;
         let attempts = (!attempts.is_empty()).then(|| attempts.iter().map(Attempt::to_string).collect::<Vec<_>>().join(", "));
         [
             ("purpose", purpose.map(|purpose| purpose.as_str().to_owned())),
@@ -147,6 +149,7 @@ impl AuditDetails {
             ("reference", reference.map(|reference| reference.to_string())),
             ("notification", notification.map(|kind| kind.as_str().to_owned())),
             ("attempts", attempts),
+            ("test", is_test.then(|| "true".to_owned())),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))

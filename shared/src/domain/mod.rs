@@ -13,6 +13,7 @@ pub mod phone_number;
 pub mod policy;
 pub mod price;
 pub mod sms;
+pub mod test_numbers;
 pub mod timestamp;
 pub mod user_id;
 
@@ -35,5 +36,6 @@ pub use sms::{
     lockout::FailedAttempts,
     send_window::{SendLog, SendWindow, Slot},
 };
+pub use test_numbers::{NumberRole, TestNumbers};
 pub use timestamp::Timestamp;
 pub use user_id::UserId;

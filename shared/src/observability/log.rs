@@ -321,7 +321,7 @@ mod tests {
                 reason: Some("user"),
                 status: StatusCode::TOO_MANY_REQUESTS,
                 total: Duration::from_millis(12),
-                assertion: None,
+                assertion: Some("c0ffee"),
                 stats: &stats,
             },
         );
@@ -333,7 +333,7 @@ mod tests {
             "purpose": "replace", "country": "US", "phone": "+1****0123", "provider": "sns", "sms_outcome": "accepted",
             "message_id": "5f1c", "reference": "07070707070707070707070707070707", "notification": "backup_code_used",
             "notification_provider": "twilio", "notification_outcome": "accepted", "notification_message_id": "SM2",
-            "store_conflicts": 1, "total_ms": 12.0, "store_ms": 4.0, "sms_ms": 7.0,
+            "store_conflicts": 1, "assertion": "c0ffee", "total_ms": 12.0, "store_ms": 4.0, "sms_ms": 7.0,
         });
         assert_eq!(line, expected);
         let told = expected.as_object().unwrap().keys().filter(|name| !["level", "target"].contains(&name.as_str()));

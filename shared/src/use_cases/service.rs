@@ -6,8 +6,8 @@ use rand::CryptoRng;
 
 use crate::{
     domain::{
-        AllowedCountries, Answer, Code, MessageTemplate, Pepper, PhoneNumber, PhoneNumberError, Policy, Refusal, Timestamp,
-        UserId, message::delivery::DeliveryReason,
+        AllowedCountries, Answer, Code, MessageTemplate, NumberRole, Pepper, PhoneNumber, PhoneNumberError, Policy, Refusal,
+        TestNumbers, Timestamp, UserId, message::delivery::DeliveryReason,
     },
     ports::{Clock, Origin, Random, SmsSender, Store, StoreUnavailable},
 };
@@ -32,6 +32,15 @@ pub struct Rules {
     pub allowed_countries: AllowedCountries,
     /// The wording of the messages.
     pub template: MessageTemplate,
+    /// The numbers for tests.
+    pub test_numbers: Option<TestNumbers>,
+}
+
+impl Rules {
+    /// What a number is to a user now.
+    pub(super) fn role(&self, phone: &PhoneNumber, user: &UserId, now: Timestamp) -> NumberRole<'_> {
+        self.test_numbers.as_ref().map_or(NumberRole::Ordinary, |numbers| numbers.role(phone, user, now))
+    }
 }
 
 /// Who asks, and from where.
@@ -109,11 +118,15 @@ impl<S: Store, M: SmsSender> Service<S, M> {
         self.rules.pepper.address_pseudonym(address)
     }
 
-    /// The phone number that this text stands for, if it may be enrolled.
+    /// The phone number that this text stands for, if `user` may enroll it.
     ///
     /// # Errors
-    /// When it is none, or may not.
-    pub fn phone_number(&self, text: &str) -> Result<PhoneNumber, PhoneNumberError> {
-        PhoneNumber::parse(text, &self.rules.allowed_countries)
+    /// When it is none, or may not be.
+    pub fn phone_number(&self, text: &str, user: &UserId) -> Result<PhoneNumber, PhoneNumberError> {
+        let phone = PhoneNumber::parse(text, &self.rules.allowed_countries)?;
+        match self.rules.role(&phone, user, self.now()) {
+            NumberRole::Ordinary | NumberRole::Test(_) => Ok(phone),
+            NumberRole::OthersTest => Err(PhoneNumberError::NoSms),
+        }
     }
 }

@@ -157,6 +157,7 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
             pepper: &rules.pepper,
             user: &self.caller.user,
             now,
+            test_numbers: rules.test_numbers.as_ref(),
             routes,
             number_window: number_window.map(|((phone, kind), window)| NumberWindow { phone, kind: *kind, window }),
             address_window: snapshot.address_window.as_ref(),

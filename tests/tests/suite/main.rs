@@ -36,4 +36,5 @@ mod status;
 mod storage_faults;
 mod store;
 mod template;
+mod test_numbers;
 mod upgrade;

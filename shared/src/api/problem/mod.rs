@@ -164,6 +164,7 @@ impl Problem {
             | Refusal::AlreadyEnabled
             | Refusal::NotEnabled
             | Refusal::CountryNotAllowed
+            | Refusal::NoSms
             | Refusal::TooManyAttempts
             | Refusal::Locked { .. }
             | Refusal::FactorDisabled => None,
@@ -184,7 +185,8 @@ impl Problem {
                 Refusal::InvalidCode { .. }
                 | Refusal::CodeExpired
                 | Refusal::CodeSuperseded { .. }
-                | Refusal::CountryNotAllowed => StatusCode::BAD_REQUEST,
+                | Refusal::CountryNotAllowed
+                | Refusal::NoSms => StatusCode::BAD_REQUEST,
                 Refusal::VerificationRequired | Refusal::FactorDisabled => StatusCode::FORBIDDEN,
                 Refusal::NoPendingVerification | Refusal::WrongPurpose { .. } | Refusal::AlreadyEnabled | Refusal::NotEnabled => {
                     StatusCode::CONFLICT
@@ -225,6 +227,7 @@ impl Problem {
                 PhoneNumberError::NoSms => "line_type",
             }),
             Self::Refused { refusal: Refusal::CountryNotAllowed, .. } => Some("country"),
+            Self::Refused { refusal: Refusal::NoSms, .. } => Some("line_type"),
             Self::Refused { refusal: Refusal::RateLimited { limit, .. }, .. } => Some(limit.as_str()),
             Self::DeliveryFailed(reason) => Some(reason.as_str()),
             Self::InvalidRequest { .. }
@@ -402,6 +405,7 @@ mod tests {
                 json!({}),
             ),
             (refused(Refusal::CountryNotAllowed), 400, "phone_number_not_allowed", json!({"reason": "country"}), json!({})),
+            (refused(Refusal::NoSms), 400, "phone_number_not_allowed", json!({"reason": "line_type"}), json!({})),
             (PhoneNumberError::NoSms.into(), 400, "phone_number_not_allowed", json!({"reason": "line_type"}), json!({})),
             (
                 refused(Refusal::InvalidCode { attempts_remaining: Some(4) }),

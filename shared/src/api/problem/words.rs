@@ -32,7 +32,7 @@ impl Problem {
                 Refusal::TooManyAttempts => "Too many attempts",
                 Refusal::Locked { .. } => "Locked",
                 Refusal::FactorDisabled => "Phone number disabled",
-                Refusal::CountryNotAllowed => "Phone number not accepted",
+                Refusal::CountryNotAllowed | Refusal::NoSms => "Phone number not accepted",
             },
             Self::DeliveryFailed(_) => "Text message not delivered",
             Self::SmsNotConfigured => "Text messages not available",
@@ -57,7 +57,7 @@ impl Problem {
                 }
                 PhoneNumberError::NoSuchNumber => "There is no such phone number. Check it for typing errors.",
                 PhoneNumberError::CountryNotAllowed => COUNTRY_NOT_ALLOWED,
-                PhoneNumberError::NoSms => "This phone number cannot receive text messages. Use a mobile number.",
+                PhoneNumberError::NoSms => NO_SMS,
             },
             Self::Unauthorized { explanation: Some(why), .. } => return format!("The access token is not valid: {why}."),
             Self::Unauthorized { reason, explanation: None } => match reason {
@@ -91,6 +91,7 @@ impl Problem {
                 Refusal::AlreadyEnabled => "Two-factor authentication already uses this phone number.",
                 Refusal::NotEnabled => "Two-factor authentication is not turned on.",
                 Refusal::CountryNotAllowed => COUNTRY_NOT_ALLOWED,
+                Refusal::NoSms => NO_SMS,
                 Refusal::RateLimited { limit, retry_after } => {
                     let wait = in_words(*retry_after);
                     return match limit {
@@ -139,6 +140,7 @@ impl Problem {
     }
 }
 
+const NO_SMS: &str = "This phone number cannot receive text messages. Use a mobile number.";
 const COUNTRY_NOT_ALLOWED: &str = "Phone numbers of this country are not accepted.";
 
 /// What a code is for, as the end of a sentence.

@@ -20,6 +20,7 @@ use crate::domain::{
         code::{Code, Proof},
         send_window::{SendWindow, Slot, WindowKind},
     },
+    test_numbers::{NumberRole, TestNumbers},
     timestamp::Timestamp,
     user_id::UserId,
 };
@@ -94,6 +95,8 @@ pub struct Context<'a> {
     pub user: &'a UserId,
     /// The time.
     pub now: Timestamp,
+    /// The numbers for tests.
+    pub test_numbers: Option<&'a TestNumbers>,
     /// Who may be asked to send; none in development without a provider.
     pub routes: &'a Routes,
     /// The window of a number that was read; it counts only if the code would go to that number and take a slot there.
@@ -181,6 +184,15 @@ pub struct OutgoingCode {
     pub valid_for: Duration,
     /// Who is asked to send it, in this order.
     pub order: Vec<Provider>,
+    /// Whether it is the given one of a number for tests: no message leaves then.
+    pub is_test: bool,
+}
+
+impl Context<'_> {
+    /// What a number is to the user.
+    pub fn role(&self, phone: &PhoneNumber) -> NumberRole<'_> {
+        self.test_numbers.map_or(NumberRole::Ordinary, |numbers| numbers.role(phone, self.user, self.now))
+    }
 }
 
 /// Somebody to be told of something once the decision is stored (S18).

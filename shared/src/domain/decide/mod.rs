@@ -35,6 +35,7 @@ use super::{
         lockout::FailedAttempts,
         send_window::{Allowance, SendState, Slot},
     },
+    test_numbers::NumberRole,
     timestamp::Timestamp,
 };
 
@@ -103,7 +104,8 @@ impl<'a> Draft<'a> {
     /// The decision. Of what a refused command had in mind nothing stays but the count of a wrong code: a right proof that does not
     /// lead anywhere is not spent.
     fn finish(self, kind: AuditKind, outcome: Result<Answer, Refusal>, before: &Account) -> Decision {
-        let Self { account, effects, subject, .. } = self;
+        let Self { account, effects, subject, context, .. } = self;
+        let is_test = |phone: &PhoneNumber| matches!(context.role(phone), NumberRole::Test(_));
         let counts = matches!(outcome, Ok(_) | Err(Refusal::InvalidCode { .. }));
         let Effects { take, give_back, code, notification, events: consequences } =
             if counts { effects } else { Effects::default() };
@@ -119,7 +121,13 @@ impl<'a> Draft<'a> {
             give_back,
             code,
             notification,
-            events: std::iter::once(itself).chain(consequences).collect(),
+            events: std::iter::once(itself)
+                .chain(consequences)
+                .map(|mut event| {
+                    event.details.is_test = event.phone.as_ref().is_some_and(is_test);
+                    event
+                })
+                .collect(),
         }
     }
 
@@ -279,6 +287,10 @@ impl<'a> Draft<'a> {
     /// Has a number told of something, unless it was told enough of that kind today (S18). Of several things that one command
     /// does, the last one told is the gravest, and is told alone.
     fn tell(&mut self, to: PhoneNumber, kind: NotificationKind) {
+        // A number for tests needs no message and makes none (S28).
+        if self.context.role(&to) != NumberRole::Ordinary {
+            return;
+        }
         if self.account.notifications.admit(kind, self.now()) {
             self.effects.notification = Some(Notification { to, kind });
         } else {

@@ -34,6 +34,8 @@ pub enum Refusal {
     NotEnabled,
     /// The number's country is not allowed any more.
     CountryNotAllowed,
+    /// The number gets no text messages.
+    NoSms,
     /// A send limit is reached.
     RateLimited {
         /// Which one.
@@ -66,7 +68,7 @@ impl Refusal {
             Self::NoPendingVerification => "no_pending_verification",
             Self::AlreadyEnabled => "already_enabled",
             Self::NotEnabled => "not_enabled",
-            Self::CountryNotAllowed => "phone_number_not_allowed",
+            Self::CountryNotAllowed | Self::NoSms => "phone_number_not_allowed",
             Self::RateLimited { .. } => "rate_limited",
             Self::TooManyAttempts => "too_many_attempts",
             Self::Locked { .. } => "locked",

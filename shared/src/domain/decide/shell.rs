@@ -6,8 +6,8 @@ use rand::{CryptoRng, SeedableRng, rngs::ChaCha12Rng};
 
 use super::{Command, Context, Decision, NumberWindow, ReservedSlots, decide};
 use crate::domain::{
-    Account, AllowedCountries, Pepper, PhoneNumber, Policy, Provider, SendWindow, Timestamp, UserId, message::route::Routes,
-    sms::send_window::WindowKind,
+    Account, AllowedCountries, Pepper, PhoneNumber, Policy, Provider, SendWindow, TestNumbers, Timestamp, UserId,
+    message::route::Routes, sms::send_window::WindowKind,
 };
 
 /// What every request goes by.
@@ -16,6 +16,7 @@ pub(super) struct Rules {
     pub(super) allowed_countries: AllowedCountries,
     pub(super) pepper: Pepper,
     pub(super) routes: Routes,
+    pub(super) test_numbers: Option<TestNumbers>,
 }
 
 impl Rules {
@@ -28,6 +29,7 @@ impl Rules {
             allowed_countries: AllowedCountries::All,
             pepper: Pepper::new(&[3; 32]).unwrap(),
             routes: Routes::new(Self::PROVIDERS.to_vec(), [].into()),
+            test_numbers: None,
         }
     }
 }
@@ -73,6 +75,7 @@ impl Windows {
                 pepper: &rules.pepper,
                 user,
                 now,
+                test_numbers: rules.test_numbers.as_ref(),
                 routes: &rules.routes,
                 number_window: number.as_ref().zip(read.as_ref()).map(|((phone, kind), window)| NumberWindow {
                     phone,

@@ -163,6 +163,7 @@ mod tests {
             pepper: &pepper,
             user: &user,
             now: Timestamp::from_millis(sent_at.as_millis() + 1000),
+            test_numbers: None,
             routes: &Routes::default(),
             number_window: None,
             address_window: None,

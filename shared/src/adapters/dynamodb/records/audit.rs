@@ -110,6 +110,7 @@ mod tests {
                 reference: Some(ChallengeId::from_bytes([7; 16])),
                 notification: Some(NotificationKind::BackupCodeUsed),
                 attempts: vec![attempt(Provider::Twilio, Err(refused)), attempt(Provider::Sns, Ok("5f1c".into()))],
+                is_test: false,
             },
         };
         let origin = Origin {
