@@ -1,6 +1,6 @@
 //! Bodies: the JSON objects of the contract, parsed into types. One answer names every field that is wrong.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use http::{HeaderMap, header::CONTENT_TYPE};
 use serde::{
@@ -13,7 +13,10 @@ use super::{
     problem::{FieldError, Problem},
     request::{Request, RequestBody},
 };
-use crate::domain::{Nonce, Proof, Purpose};
+use crate::{
+    config::unread::distance,
+    domain::{Nonce, Proof, Purpose},
+};
 
 /// A body of more bytes is refused.
 pub const MAX_BODY_BYTES: usize = 4096;
@@ -158,7 +161,7 @@ impl<'a> Fields<'a> {
         let object = if bytes.is_empty() {
             Object(Vec::new())
         } else if is_json(&request.headers) {
-            serde_json::from_slice(bytes).map_err(|_| wrong_body("The body must be a JSON object."))?
+            serde_json::from_slice(bytes).map_err(|error| wrong_body(no_object(&error)))?
         } else {
             return Err(Problem::UnsupportedMediaType);
         };
@@ -169,9 +172,18 @@ impl<'a> Fields<'a> {
     fn required<T>(&mut self, name: &'static str, read: Reader<T>) -> Option<T> {
         let value = self.optional(name, read)?;
         if value.is_none() {
-            self.errors.push(FieldError { field: name, detail: "This field is required." });
+            let detail = match self.meant_as(name) {
+                Some(written) => format!("This field is required. Did you mean {name:?} where you wrote {written:?}?").into(),
+                None => "This field is required.".into(),
+            };
+            self.errors.push(FieldError { field: name, detail });
         }
         value
+    }
+
+    /// A field of the body that is probably meant as this one.
+    fn meant_as(&self, name: &str) -> Option<&str> {
+        self.object.0.iter().map(|(written, _)| written.as_str()).find(|written| is_meant_as(written, name))
     }
 
     /// The value of a field that may be missing, or null, which is the same; the outer `None` if an error was noted.
@@ -185,12 +197,12 @@ impl<'a> Fields<'a> {
             (Some(value), None) if value.get() == "null" => Ok(None),
             (Some(value), None) => read(value).map(Some),
         };
-        result.map_err(|detail| self.errors.push(FieldError { field: name, detail })).ok()
+        result.map_err(|detail| self.wrong(name, detail)).ok()
     }
 
     /// Notes that a field is wrong.
     fn wrong(&mut self, field: &'static str, detail: &'static str) {
-        self.errors.push(FieldError { field, detail });
+        self.errors.push(FieldError { field, detail: detail.into() });
     }
 
     /// Notes an error if a field is there that must not be; null is the same as missing here, too.
@@ -240,8 +252,35 @@ fn as_proof(value: &RawValue) -> Result<Proof, &'static str> {
     Proof::parse(&typed).map_err(|_| "This field must be six digits, or a backup code such as XXXX-XXXX-XXXX-XXXX.")
 }
 
-fn wrong_body(detail: &'static str) -> Problem {
-    Problem::InvalidRequest { errors: vec![FieldError { field: "body", detail }] }
+fn wrong_body(detail: impl Into<Cow<'static, str>>) -> Problem {
+    Problem::InvalidRequest { errors: vec![FieldError { field: "body", detail: detail.into() }] }
+}
+
+/// Why a body is no JSON object. Where it is no JSON, the parser's words tell what it expected; where it is JSON of another kind, they
+/// would repeat the value, which may be a code.
+fn no_object(error: &serde_json::Error) -> Cow<'static, str> {
+    if error.is_data() {
+        return "The body must be a JSON object.".into();
+    }
+    let (line, column, words) = (error.line(), error.column(), error.to_string());
+    let expected = words.rsplit_once(" at line ").map_or(&*words, |(expected, _)| expected);
+    format!("The body is not JSON: line {line}, column {column}: {expected}.").into()
+}
+
+/// What else clients call a field.
+const OTHER_NAMES: [(&str, &[&str]); 3] = [
+    ("phone_number", &["phone", "number", "mobile", "tel", "telephone", "msisdn", "to"]),
+    ("code", &["otp", "pin", "token", "passcode", "smscode", "verificationcode", "backupcode"]),
+    ("method", &["type", "channel"]),
+];
+
+/// Whether a field that nothing reads is probably meant as this one. Only what looks like a field's name is repeated in an answer.
+fn is_meant_as(written: &str, name: &str) -> bool {
+    let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
+    let is_name = written.len() <= 32 && written.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    let others = OTHER_NAMES.iter().find(|(field, _)| *field == name).map_or(&[][..], |(_, others)| others);
+    let (plain_written, plain_name) = (plain(written), plain(name));
+    is_name && (others.contains(&&*plain_written) || distance(&plain_written, &plain_name) <= name.len() / 4)
 }
 
 /// Whether there is one `Content-Type`, and it is `application/json` with any parameters.

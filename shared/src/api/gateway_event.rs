@@ -89,7 +89,7 @@ where
 {
     let Some((mut request, format)) = event.read(invocation_id) else {
         tracing::warn!(request_id = invocation_id, "the event is not an HTTP request");
-        let errors = vec![FieldError { field: "body", detail: "The event is not an HTTP request." }];
+        let errors = vec![FieldError { field: "body", detail: "The event is not an HTTP request.".into() }];
         return Problem::InvalidRequest { errors }.into_response(invocation_id).into();
     };
     request.context.deadline = deadline;

@@ -112,7 +112,7 @@ fn is_misspelled_family(name: &str, own: &str) -> bool {
 
 /// The minimum number of letters to put in, take out, change or swap with a neighbor that makes one text the other
 /// (optimal string alignment).
-fn distance(one: &str, two: &str) -> usize {
+pub(crate) fn distance(one: &str, two: &str) -> usize {
     let (one, two) = (one.as_bytes(), two.as_bytes());
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=two.len()).collect();

@@ -140,11 +140,12 @@ impl Case {
             .collect();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| word.chars().count() >= 4);
-        // The contract's own words are the service's to say.
+        // The contract's own words are the service's to say, and a field's name that is nearly one of them.
         let ours = [
             "method",
             "phone_number",
             "code",
+            "CODE",
             "pending",
             "purpose",
             "regenerate_backup_codes",
@@ -259,7 +260,7 @@ fn bodies() -> Vec<Case> {
         (b"{\"a\": undefined}".to_vec(), "JavaScript"),
         (b"{\"a\": \"\\x41\"}".to_vec(), "not an escape"),
         (b"{\"a\": \"\\u12\"}".to_vec(), "half an escape"),
-        (b"{\"a\": \"line\nbreak\"}".to_vec(), "a raw line break"),
+        (b"{\"a\": \"first\nsecond\"}".to_vec(), "a raw line break"),
         (b"{\"a\": \"nul\0byte\"}".to_vec(), "a raw NUL"),
         (b"{}\0".to_vec(), "a NUL at the end"),
         (b"\0\0\0\0".to_vec(), "NULs only"),

@@ -351,6 +351,45 @@ async fn the_field_of_the_version_before_is_refused_with_the_name_of_its_heir() 
 }
 
 #[tokio::test]
+async fn a_body_that_is_no_json_is_answered_with_the_place_and_nothing_of_it() {
+    for (body, expected) in [
+        (r#"{"code": "135790""#, "The body is not JSON: line 1, column 17: EOF while parsing an object."),
+        (r#"{"code": 135790 "purpose": "sign_in"}"#, "The body is not JSON: line 1, column 17: expected `,` or `}`."),
+        ("{\n  'code': '135790'\n}", "The body is not JSON: line 2, column 3: key must be a string."),
+        ("code=135790", "The body is not JSON: line 1, column 1: expected value."),
+        (r#""135790""#, "The body must be a JSON object."),
+        (r#"["135790"]"#, "The body must be a JSON object."),
+        ("135790", "The body must be a JSON object."),
+    ] {
+        let seen = answer(&json_request("POST", "verify", body)).await;
+        let (detail, error) = (&seen.body["detail"], &seen.body["errors"][0]);
+        assert_eq!((detail, error), (&json!(expected), &json!({"field": "body", "detail": expected})), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_field_under_another_name_is_told_by_its_right_one() {
+    let asked =
+        |field: &str, written: &str| format!("This field is required. Did you mean \"{field}\" where you wrote \"{written}\"?");
+    for (function, body, field, written) in [
+        ("setup", r#"{"method": "sms", "phone": "+12015550123"}"#, "phone_number", "phone"),
+        ("setup", r#"{"method": "sms", "phoneNumber": "+12015550123"}"#, "phone_number", "phoneNumber"),
+        ("setup", r#"{"method": "sms", "phone-nubmer": "+12015550123"}"#, "phone_number", "phone-nubmer"),
+        ("setup", r#"{"type": "sms", "phone_number": "+12015550123"}"#, "method", "type"),
+        ("verify", r#"{"otp": "135790"}"#, "code", "otp"),
+        ("verify", r#"{"Code": "135790"}"#, "code", "Code"),
+        ("verify", r#"{"verification_code": "135790"}"#, "code", "verification_code"),
+    ] {
+        let seen = answer(&json_request("POST", function, body)).await;
+        assert_eq!(seen.body["errors"], json!([{"field": field, "detail": asked(field, written)}]), "{body}");
+    }
+    for body in [r#"{"name": "135790"}"#, r#"{"\u0000otp": "135790"}"#, r#"{"o t p": 1}"#, r#"{"135790": 1}"#, "{}"] {
+        let seen = answer(&json_request("POST", "verify", body)).await;
+        assert_eq!(seen.body["errors"], json!([{"field": "code", "detail": "This field is required."}]), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_is_declared_to_be_json_or_it_is_refused() {
     for (content_type, outcome) in [
         (Some("application/json"), "200"),

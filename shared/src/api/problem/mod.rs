@@ -1,6 +1,6 @@
 //! Refusals: the one place that maps what went wrong to a status, a code and headers (RFC 9457). The words are in `words`.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use http::{
     HeaderName, HeaderValue, StatusCode,
@@ -73,12 +73,12 @@ pub enum Problem {
 }
 
 /// What is wrong with a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     /// The field's name; `body` if it is the body as a whole.
     pub field: &'static str,
     /// What is wrong with it, as a sentence for a person.
-    pub detail: &'static str,
+    pub detail: Cow<'static, str>,
 }
 
 /// A send limit, as `RateLimit-Policy` states it.
@@ -385,7 +385,7 @@ mod tests {
             let extras = json!({"retry_after": 90, "reason": name});
             (limited(limit), 429, "rate_limited", extras, rate(name, policy))
         };
-        let errors = vec![FieldError { field: "code", detail: "This field is required." }];
+        let errors = vec![FieldError { field: "code", detail: "This field is required.".into() }];
         let soon = json!({"retry-after": "5"});
         for (problem, status, code, extras, headers) in [
             (

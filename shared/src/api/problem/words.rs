@@ -40,11 +40,11 @@ impl Problem {
         }
     }
 
-    /// What a person may do about it. Nothing of what the client sent is repeated; a 5xx says nothing about the inside.
+    /// What a person may do about it. Of what the client sent at most the name of a field is repeated; a 5xx says nothing about the inside.
     pub(super) fn detail(&self) -> String {
         let text = match self {
             Self::InvalidRequest { errors } => match errors.as_slice() {
-                [FieldError { field: "body", detail }] => detail,
+                [FieldError { field: "body", detail }] => return detail.clone().into_owned(),
                 errors => {
                     let fields: Vec<_> = errors.iter().map(|error| error.field).collect();
                     return format!("Check these fields of the request: {}.", fields.join(", "));
