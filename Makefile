@@ -20,6 +20,9 @@ EVENT ?= events/setup.json
 ARGS ?= --help
 # How many rounds `make test-races` plays.
 ROUNDS ?= 1000
+# How `make test-api` tries: with these seeds, and so many examples of each operation.
+SEEDS ?= 1 2 3
+EXAMPLES ?= 100
 # What is built and deployed: arm64 or x86_64.
 ARCH ?= arm64
 # Parameters of `make deploy`, beside the architecture; those that are not named keep their values.
@@ -45,7 +48,7 @@ RIE = $$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-$(ARCH))
 
 # What `make` alone lists.
 USE := run token doctor estimate cost
-DEVELOP := test test-hosts test-races mutants check fmt watch sam-local sam-local-api test-sam-local invoke database events template unused deny smoke-watch clean
+DEVELOP := test test-hosts test-api test-races mutants check fmt watch sam-local sam-local-api test-sam-local invoke database events template unused deny smoke-watch clean
 RELEASE := build test-bootstraps test-emulators test-cloud bench-cold bench-server sam-build deploy
 .PHONY: help two-factor-local $(USE) $(DEVELOP) $(RELEASE)
 
@@ -73,6 +76,9 @@ test: ## Run every test that needs nothing but Rust
 test-hosts: ## Run the tests again behind the server outside Lambda, and behind an emulated gateway
 	TEST_HOST=server cargo test --package two-factor-tests --test suite
 	TEST_HOST=gateway cargo test --package two-factor-tests --test suite
+
+test-api: $(TOOLS) two-factor-local ## Have schemathesis try the server against openapi.yaml (SEEDS="1 2 3" EXAMPLES=100)
+	$(VENV)/bin/python tests/api $(BINARIES)/two-factor-local $(VENV)/bin/schemathesis $(EXAMPLES) $(SEEDS)
 
 test-races: ## Play rounds of requests at once, with and without storage that fails under them (ROUNDS=1000 of each test)
 	TEST_ROUNDS=$(ROUNDS) cargo test --package two-factor-tests --test suite -- races:: storage_faults::

@@ -1,5 +1,6 @@
 //! The local stack: everything that runs the service on one machine. No function depends on it.
 
+pub mod api_description;
 mod assertion_key;
 pub mod aws;
 pub mod database;

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use two_factor::app::App;
 use two_factor_server::{connections::Server, endpoints::Endpoints, trusted_proxies::TrustedProxies};
 
-use crate::{sms_inbox::SmsInbox, web_pages};
+use crate::{api_description, sms_inbox::SmsInbox, web_pages};
 
 /// The most requests that are answered at a time.
 const MAX_IN_FLIGHT: usize = 1024;
@@ -65,6 +65,7 @@ impl LocalServer {
 }
 
 fn router(endpoints: Router, options: Options) -> Router {
+    let endpoints = endpoints.merge(api_description::router());
     let router = match options.inbox {
         Some(inbox) => endpoints.route("/_inbox", get(async move || inbox.as_json())),
         None => endpoints,

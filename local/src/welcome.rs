@@ -9,6 +9,7 @@ pub fn text(stack: &Stack, token: Result<&str, &impl Display>) -> String {
     let url = stack.server.url();
     let mut text = format!("\nSMS two-factor authentication, for development\n\n  service   {url}/api/v1/auth/2fa/\n");
     let mut line = |line: String| text.extend([&line, "\n"]);
+    line(format!("  API       {url}/docs describes it, and calls it"));
     match &stack.database {
         Some(database) => line(format!("  database  embedded DynamoDB at {}", database.endpoint())),
         None => line("  database  the DynamoDB that AWS_ENDPOINT_URL names".to_owned()),

@@ -14,6 +14,7 @@ pub mod dynamodb_proxy;
 pub mod gateway;
 pub mod imports;
 pub mod logs_insights;
+pub mod openapi;
 pub mod rie;
 pub mod service;
 pub mod template;

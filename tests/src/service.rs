@@ -43,6 +43,7 @@ use crate::{
     clock::ManualClock,
     dynamodb_proxy::Proxy,
     gateway::{self, invoke_function},
+    openapi::{self, Asked},
 };
 
 /// A number in the USA.
@@ -190,12 +191,21 @@ impl TestService {
         format!("{}/api/v1/auth/2fa/{endpoint}/", self.server.url())
     }
 
-    /// Sends a request as it is.
+    /// Sends a request as it is. The answer must be one that `openapi.yaml` describes, and so must the request if it is understood.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
-        let response = request.send().await.expect("the server answers");
+        let (client, request) = request.build_split();
+        let request = request.expect("a request");
+        let asked = Asked {
+            method: request.method().clone(),
+            path: request.url().path().to_owned(),
+            body: request.body().and_then(|body| body.as_bytes()).and_then(|bytes| serde_json::from_slice(bytes).ok()),
+        };
+        let response = client.execute(request).await.expect("the server answers");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.expect("the answer is whole");
-        Reply { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+        let reply = Reply { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+        openapi::description().judge(&asked, reply.status, &reply.headers, &reply.body);
+        reply
     }
 
     /// Hands an event, as the runtime would, to the function at this path.

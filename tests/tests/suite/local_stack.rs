@@ -28,6 +28,7 @@ use two_factor_local::{
     stack::Stack,
     welcome,
 };
+use two_factor_tests::openapi;
 
 #[test]
 fn the_environment_wins_over_the_env_file() {
@@ -291,6 +292,27 @@ async fn a_path_that_is_nobodys_and_a_body_beyond_all_limits_get_the_services_ow
     assert_eq!(problem(lost).await, (404, "not_found".to_owned()));
     let huge = stack.call(Method::POST, "setup", Some("x".repeat(11 << 20))).await;
     assert_eq!(problem(huge).await, (413, "payload_too_large".to_owned()));
+}
+
+#[tokio::test]
+async fn the_api_is_described_and_shown_without_anything_from_elsewhere() {
+    let stack = start(&[]).await;
+    let url = stack.stack.server.url();
+    let get = async |path: String| stack.client.get(path).send().await.unwrap().error_for_status().unwrap().text().await.unwrap();
+    let described: Value = serde_json::from_str(&get(format!("{url}/openapi.json")).await).unwrap();
+    assert_eq!(described, openapi::description().document);
+    let page = get(format!("{url}/docs/")).await;
+    let files: Vec<_> = page.split('"').filter(|part| matches!(part.rsplit_once('.'), Some((_, "js" | "css")))).collect();
+    assert!(files.len() >= 4, "{page}");
+    let mut texts = page.clone();
+    for file in files {
+        let file = file.strip_prefix("./").unwrap_or(file);
+        let text = get(format!("{url}/docs/{file}")).await;
+        if file.starts_with("swagger-initializer") {
+            texts.push_str(&text);
+        }
+    }
+    assert!(texts.contains("/openapi.json") && !texts.contains("http"), "{texts}");
 }
 
 #[tokio::test]

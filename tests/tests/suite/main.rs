@@ -21,6 +21,7 @@ mod layering;
 mod limits;
 mod local_stack;
 mod notifications;
+mod openapi;
 mod operator;
 mod outages;
 mod personal_aws;
