@@ -274,6 +274,26 @@ async fn what_is_under_way_ends_before_the_process_does_also_where_the_client_ha
     assert_eq!(inbox.received().len(), 1, "the code that was stored was sent");
 }
 
+/// It serves before it is ready, as soon as the service has started: whoever knows its address may call.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_under_way_ends_before_the_process_does_also_where_it_never_was_ready_s12() {
+    let mut question = None;
+    let running = Running::start_with(&[], |storage| question = Some(storage.stop_next_of("BatchGetItem"))).await;
+    question.unwrap().done().await;
+    let held = running.storage.stop_next_of("TransactWriteItems");
+    let request = running.request("alice", Method::POST, "setup").json(&json!({"method": "sms", "phone_number": HOME}));
+    let client = tokio::spawn(request.send());
+    held.done().await;
+    running.stop.send(()).await.unwrap();
+    while running.http.get(&running.url).send().await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(!running.task.is_finished(), "it waits");
+    held.go_on();
+    assert_eq!(client.await.unwrap().unwrap().status(), 200);
+    running.task.await.unwrap().unwrap_or_else(|failure| panic!("{failure}"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_requests_than_it_can_hold_are_told_when_to_come_back() {
     let running = Running::start(&[("MAX_REQUESTS_IN_FLIGHT", "2")]).await;
