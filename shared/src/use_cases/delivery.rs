@@ -117,7 +117,8 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
             to: to.clone(),
             body: self.service.rules.template.notification_body(kind),
             valid_for: NOTIFICATION_TTL,
-            reference: format!("notification-{}", self.caller.origin.request_id),
+            // Not the request's identifier: a client may have a say in that, and providers send what has one reference once.
+            reference: format!("notification-{:016x}", self.service.random.rng().random::<u64>()),
         };
         let order = routes.order(to.country(), None);
         let started = self.service.now();

@@ -356,6 +356,41 @@ async fn a_trusted_proxy_names_the_request_and_nobody_else_does() {
     assert_ne!(response.headers()["x-request-id"].to_str().unwrap(), long);
 }
 
+/// A proxy may pass on what the client wrote, and Bird sends what has one key once.
+#[tokio::test]
+async fn no_client_can_make_a_notification_look_like_one_that_was_sent_s18() {
+    let bird = MockServer::start().await;
+    let accepted = json!({"id": "sms_01hzy", "status": "accepted"});
+    Mock::given(method("POST")).respond_with(ResponseTemplate::new(202).set_body_json(accepted)).mount(&bird).await;
+    let settings = [
+        ("TRUSTED_PROXIES", "127.0.0.1"),
+        ("MESSAGEBIRD_ACCESS_KEY", "bk_eu1_s3cr3t"),
+        ("MESSAGEBIRD_FROM", "+15005550006"),
+        ("MESSAGEBIRD_BASE_URL", &*bird.uri()),
+    ];
+    let running = Running::start(&settings).await;
+    let sent = async || {
+        let requests = bird.received_requests().await.unwrap().into_iter();
+        requests.filter(|request| request.method == Method::POST).collect::<Vec<_>>()
+    };
+    assert_eq!(running.setup("alice", HOME, &[]).await.0, 200);
+    let message: Value = sent().await[0].body_json().unwrap();
+    let verify = async |code: &str| {
+        let request = running.request("alice", Method::POST, "verify").header("x-request-id", "mine");
+        let response = request.json(&json!({"code": code})).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.json::<Value>().await.unwrap()
+    };
+    let enrolled = verify(&message["text"].as_str().unwrap()[..6]).await;
+    for n in 0..2 {
+        verify(enrolled["backup_codes"][n].as_str().unwrap()).await;
+    }
+    let keys: Vec<_> = sent().await.iter().map(|request| request.headers["idempotency-key"].clone()).collect();
+    assert_eq!(keys.len(), 3);
+    assert_ne!(keys[1], keys[2]);
+    assert!(!keys[1].to_str().unwrap().contains("mine"), "{keys:?}");
+}
+
 /// What a client says on a connection of its own, and what comes back until that is closed.
 async fn say(address: &str, text: &str) -> String {
     let mut stream = TcpStream::connect(address.trim_start_matches("http://")).await.unwrap();
