@@ -100,24 +100,27 @@ impl Listening {
     /// Starts the service with these parts, in which the server puts credentials and metrics of its own, and serves until it is to stop.
     /// Then it is not ready any more, takes requests for another `DRAIN_SECONDS`, since load balancers go on sending for a while, takes
     /// no more, and waits for those under way. Each message of `stop` asks for that, and so does its end; a second one ends the wait for
-    /// load balancers.
+    /// load balancers, and there is none where it was not ready yet.
     ///
     /// # Errors
     /// When the secret shows that settings are wrong or missing.
     pub async fn run(self, parts: Parts, mut stop: mpsc::Receiver<()>) -> Result<(), Failure> {
-        let started = tokio::select! {
-            started = self.become_ready(parts) => started,
-            _ = stop.recv() => return Ok(()),
+        let was_ready = tokio::select! {
+            started = self.become_ready(parts) => started.map(|()| true)?,
+            _ = stop.recv() => false,
         };
-        started?;
-        tracing::info!(address = %self.address(), "ready");
-        stop.recv().await;
+        if was_ready {
+            tracing::info!(address = %self.address(), "ready");
+            stop.recv().await;
+        }
         self.admin.set(Stage::Stopping);
         self.endpoints.end_connections();
-        tracing::info!(seconds = self.settings.drain.as_secs(), "stopping: not ready, and taking requests for a while");
-        tokio::select! {
-            () = sleep(self.settings.drain) => {}
-            _ = stop.recv() => {}
+        if was_ready {
+            tracing::info!(seconds = self.settings.drain.as_secs(), "stopping: not ready, and taking requests for a while");
+            tokio::select! {
+                () = sleep(self.settings.drain) => {}
+                _ = stop.recv() => {}
+            }
         }
         let ended = tokio::time::timeout(END_WITHIN, async {
             self.server.stop(END_WITHIN).await;

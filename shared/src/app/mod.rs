@@ -161,9 +161,7 @@ impl App {
         let secrets = read_secrets(&vars, secret.as_deref(), token_secret.as_deref());
         let (secrets, ()) = join(secrets, aws.open_connections(&[AwsService::DynamoDb], CONNECT_TIMEOUT)).await;
         let vars = vars.with_secret(secrets?);
-        for unread in unread_names(&vars) {
-            tracing::warn!("{unread}");
-        }
+        warn_of_unread_names(&vars);
         let (Config { app, auth, assertion, policy, test_numbers }, sms_config) = read_settings(&vars)?;
         if let Some(numbers) = &test_numbers {
             judge_end(numbers, clock.now())?;
@@ -264,12 +262,18 @@ fn without_secrets(vars: &Vars, unusable: Vec<(Setting, SecretError)>) -> StartE
 /// Judges the settings as far as that is possible before the secrets are read.
 ///
 /// # Errors
-/// With every setting that is wrong; and with what is missing, where there is no secret that could have it.
+/// With every setting that is wrong; and with what is missing, where there is no secret that could have it. Names that nothing reads are
+/// warned of then: what is missing may be misspelled. Where nothing is wrong, the start does that.
 pub fn judge_settings(vars: &Vars) -> Result<(), ConfigErrors> {
-    if SECRET_ID.get(vars).is_none() && TOKEN_SECRET_ID.get(vars).is_none() {
-        return read_settings(vars).map(drop);
+    let has_secret = SECRET_ID.get(vars).is_some() || TOKEN_SECRET_ID.get(vars).is_some();
+    let judged = if has_secret { judge_without_secret(vars) } else { read_settings(vars).map(drop) };
+    judged.inspect_err(|_| warn_of_unread_names(vars))
+}
+
+fn warn_of_unread_names(vars: &Vars) {
+    for unread in unread_names(vars) {
+        tracing::warn!("{unread}");
     }
-    judge_without_secret(vars)
 }
 
 /// Judges the settings as far as it can be done without the secret: what may be in there is not missing yet.

@@ -30,6 +30,9 @@ const NOTIFICATION_TTL: Duration = Duration::from_hours(4);
 /// What is kept of a request's time to store what became of a send.
 const STORING: Duration = Duration::from_secs(2);
 
+/// The longest that an answer waits for a record of what cannot be undone. It may hold backup codes, which are shown this once.
+const RECORDING_TIMEOUT: Duration = Duration::from_secs(3);
+
 impl<S: Store, M: SmsSender> Session<'_, S, M> {
     /// Settles a command that sends a code, then sends it.
     pub(super) async fn send_code(
@@ -117,7 +120,8 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
             to: to.clone(),
             body: self.service.rules.template.notification_body(kind),
             valid_for: NOTIFICATION_TTL,
-            reference: format!("notification-{}", self.caller.origin.request_id),
+            // Not the request's identifier: a client may have a say in that, and providers send what has one reference once.
+            reference: format!("notification-{:016x}", self.service.random.rng().random::<u64>()),
         };
         let order = routes.order(to.country(), None);
         let started = self.service.now();
@@ -151,11 +155,17 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
 
     /// Adds a record to the trail of something that has happened already and cannot be undone by failing to record it.
     pub(super) async fn append(&mut self, event: AuditEvent) {
+        self.append_before(Deadline::after(self.deadline.remaining().min(RECORDING_TIMEOUT)), event).await;
+    }
+
+    /// The same for somebody who can wait.
+    pub(super) async fn append_before(&mut self, deadline: Deadline, event: AuditEvent) {
         let (kind, outcome) = (event.kind.as_str(), event.outcome.as_str());
         self.stats.events.push(event.clone());
         let nonce = self.service.random.rng().random();
         let record = self.audit_record(event, self.service.now(), nonce);
-        if self.commit(&Commit::audit_only(record, self.service.rules.policy.sms_window)).await.is_err() {
+        let commit = Commit::audit_only(record, self.service.rules.policy.sms_window);
+        if self.commit_before(deadline, &commit).await.is_err() {
             tracing::error!(event = kind, outcome, "an audit record was lost");
         }
     }

@@ -124,7 +124,8 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
             Verdict::OutOfTime => AuditOutcome::NotDelivered(DeliveryReason::ProviderUnavailable),
         };
         let details = AuditDetails { attempts: delivery.attempts.clone(), ..AuditDetails::default() };
-        self.append(AuditEvent { kind: AuditKind::OperatorTestMessage, outcome, phone: Some(to), details }).await;
+        let event = AuditEvent { kind: AuditKind::OperatorTestMessage, outcome, phone: Some(to), details };
+        self.append_before(self.deadline, event).await;
         Ok(delivery)
     }
 }

@@ -197,8 +197,12 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
     }
 
     pub(super) async fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
+        self.commit_before(self.deadline, commit).await
+    }
+
+    pub(super) async fn commit_before(&mut self, deadline: Deadline, commit: &Commit) -> Result<(), CommitError> {
         let started = self.service.now();
-        let result = self.service.store.commit(commit, self.deadline).await;
+        let result = self.service.store.commit(commit, deadline).await;
         self.stats.store_call(self.service.now().since(started));
         result
     }

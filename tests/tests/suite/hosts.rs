@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use two_factor::{
     api::Request,
-    app::{App, AwsCredentials, Parts, StartError},
+    app::{App, AwsCredentials, Parts, StartError, judge_settings},
     config::Vars,
     domain::UserId,
     ports::{BoxFuture, Deadline, Origin, SecretError, SecretErrorKind, SecretSource},
@@ -233,6 +233,20 @@ async fn names_that_nothing_reads_are_warned_of_and_no_value_is_s6() {
     assert!(warnings[0].contains("WARN") && warnings[0].ends_with("nothing reads SMS_PROVIDER: SMS_PROVIDERS is probably meant"));
     assert!(warnings[1].ends_with("nothing reads the secret's key \"TWILLIO_AUTH_TOKEN\": TWILIO_AUTH_TOKEN is probably meant"));
     assert!(!log.text().contains("hush"), "{}", log.text());
+}
+
+/// Then most of all: the setting that is missing may be the one that was misspelled.
+#[test]
+fn names_that_nothing_reads_are_warned_of_where_settings_stop_the_start_too() {
+    let log = CapturedLog::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).without_time().finish();
+    let settings =
+        [("APP_ENV", "development"), ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef"), ("TWILLIO_AUTH_TOKEN", "x")];
+    let vars = Vars::new(settings.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let judged = tracing::subscriber::with_default(subscriber, || judge_settings(&vars));
+    assert!(judged.unwrap_err().to_string().contains("TWILIO_AUTH_TOKEN: is not set"));
+    assert!(log.text().contains("nothing reads TWILLIO_AUTH_TOKEN: TWILIO_AUTH_TOKEN is probably meant"), "{}", log.text());
 }
 
 /// A Secrets Manager with these two secrets, each of which may be missing.

@@ -1,9 +1,14 @@
 //! What the number of an account is told of, in which words, and how often (S18).
 
+use std::time::{Duration, Instant};
+
 use reqwest::Method;
 use serde_json::json;
 use two_factor_local::sms_inbox::Reply as Twilio;
-use two_factor_tests::service::{HOME, TestService, User, WORK, wrong};
+use two_factor_tests::{
+    dynamodb_proxy::Fault,
+    service::{HOME, TestService, User, WORK, wrong},
+};
 
 const REPLACED: &str = "CODITECT: your two-factor phone number was changed. If this was not you, contact support at once.";
 const TURNED_OFF: &str = "CODITECT: two-factor authentication was turned off. If this was not you, contact support at once.";
@@ -183,4 +188,17 @@ async fn what_could_not_be_told_is_in_the_trail_and_undoes_nothing_s18() {
     }
     assert_eq!(alice.status().await.body["backup_codes_remaining"], 8);
     assert_eq!(alice.status().await.body["sends_remaining"], 99, "a notification counts against no limit of sends");
+}
+
+#[tokio::test]
+async fn an_answer_waits_for_neither_a_provider_nor_the_trail_for_long_s18() {
+    let service = TestService::production(QUICK).await;
+    let alice = service.user("alice");
+    let backup_codes = alice.enroll(HOME).await;
+    service.inbox.script([Twilio::refusal(400, 21_610)]);
+    service.storage.fail_in_turns("PutItem", [Some(Fault::Throttle)]);
+    let started = Instant::now();
+    let renewed = alice.regenerate_backup_codes(&backup_codes[0]).await.expect(200);
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    assert_eq!(renewed.backup_codes().len(), 10, "which nobody would have waited for");
 }

@@ -274,6 +274,26 @@ async fn what_is_under_way_ends_before_the_process_does_also_where_the_client_ha
     assert_eq!(inbox.received().len(), 1, "the code that was stored was sent");
 }
 
+/// It serves before it is ready, as soon as the service has started: whoever knows its address may call.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_under_way_ends_before_the_process_does_also_where_it_never_was_ready_s12() {
+    let mut question = None;
+    let running = Running::start_with(&[], |storage| question = Some(storage.stop_next_of("BatchGetItem"))).await;
+    question.unwrap().done().await;
+    let held = running.storage.stop_next_of("TransactWriteItems");
+    let request = running.request("alice", Method::POST, "setup").json(&json!({"method": "sms", "phone_number": HOME}));
+    let client = tokio::spawn(request.send());
+    held.done().await;
+    running.stop.send(()).await.unwrap();
+    while running.http.get(&running.url).send().await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(!running.task.is_finished(), "it waits");
+    held.go_on();
+    assert_eq!(client.await.unwrap().unwrap().status(), 200);
+    running.task.await.unwrap().unwrap_or_else(|failure| panic!("{failure}"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_requests_than_it_can_hold_are_told_when_to_come_back() {
     let running = Running::start(&[("MAX_REQUESTS_IN_FLIGHT", "2")]).await;
@@ -334,6 +354,41 @@ async fn a_trusted_proxy_names_the_request_and_nobody_else_does() {
     let running = Running::start(&[("TRUSTED_PROXIES", "127.0.0.1")]).await;
     let response = running.request("alice", Method::GET, "setup").header("x-request-id", &long).send().await.unwrap();
     assert_ne!(response.headers()["x-request-id"].to_str().unwrap(), long);
+}
+
+/// A proxy may pass on what the client wrote, and Bird sends what has one key once.
+#[tokio::test]
+async fn no_client_can_make_a_notification_look_like_one_that_was_sent_s18() {
+    let bird = MockServer::start().await;
+    let accepted = json!({"id": "sms_01hzy", "status": "accepted"});
+    Mock::given(method("POST")).respond_with(ResponseTemplate::new(202).set_body_json(accepted)).mount(&bird).await;
+    let settings = [
+        ("TRUSTED_PROXIES", "127.0.0.1"),
+        ("MESSAGEBIRD_ACCESS_KEY", "bk_eu1_s3cr3t"),
+        ("MESSAGEBIRD_FROM", "+15005550006"),
+        ("MESSAGEBIRD_BASE_URL", &*bird.uri()),
+    ];
+    let running = Running::start(&settings).await;
+    let sent = async || {
+        let requests = bird.received_requests().await.unwrap().into_iter();
+        requests.filter(|request| request.method == Method::POST).collect::<Vec<_>>()
+    };
+    assert_eq!(running.setup("alice", HOME, &[]).await.0, 200);
+    let message: Value = sent().await[0].body_json().unwrap();
+    let verify = async |code: &str| {
+        let request = running.request("alice", Method::POST, "verify").header("x-request-id", "mine");
+        let response = request.json(&json!({"code": code})).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.json::<Value>().await.unwrap()
+    };
+    let enrolled = verify(&message["text"].as_str().unwrap()[..6]).await;
+    for n in 0..2 {
+        verify(enrolled["backup_codes"][n].as_str().unwrap()).await;
+    }
+    let keys: Vec<_> = sent().await.iter().map(|request| request.headers["idempotency-key"].clone()).collect();
+    assert_eq!(keys.len(), 3);
+    assert_ne!(keys[1], keys[2]);
+    assert!(!keys[1].to_str().unwrap().contains("mine"), "{keys:?}");
 }
 
 /// What a client says on a connection of its own, and what comes back until that is closed.
