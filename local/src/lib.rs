@@ -3,6 +3,7 @@
 pub mod api_description;
 mod assertion_key;
 pub mod aws;
+pub mod clock;
 pub mod database;
 mod dynamodb_api;
 pub mod server;

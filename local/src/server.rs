@@ -15,7 +15,12 @@ use tokio::net::TcpListener;
 use two_factor::app::App;
 use two_factor_server::{connections::Server, endpoints::Endpoints, trusted_proxies::TrustedProxies};
 
-use crate::{api_description, sms_inbox::SmsInbox, web_pages};
+use crate::{
+    api_description,
+    clock::{self, MovableClock},
+    sms_inbox::SmsInbox,
+    web_pages,
+};
 
 /// The most requests that are answered at a time.
 const MAX_IN_FLIGHT: usize = 1024;
@@ -31,6 +36,8 @@ pub struct Options {
     pub any_origin: bool,
     /// The inbox whose text messages `GET /_inbox` shows.
     pub inbox: Option<Arc<SmsInbox>>,
+    /// The service's clock, which `POST /_clock` moves.
+    pub clock: Option<Arc<MovableClock>>,
 }
 
 /// The running server. It stops when it is dropped.
@@ -66,6 +73,10 @@ impl LocalServer {
 
 fn router(endpoints: Router, options: Options) -> Router {
     let endpoints = endpoints.merge(api_description::router());
+    let endpoints = match options.clock {
+        Some(clock) => endpoints.merge(clock::router(clock)),
+        None => endpoints,
+    };
     let router = match options.inbox {
         Some(inbox) => endpoints.route("/_inbox", get(async move || inbox.as_json())),
         None => endpoints,

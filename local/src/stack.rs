@@ -19,6 +19,7 @@ use two_factor_server::settings::refuse_gateway_mode;
 use crate::{
     assertion_key,
     aws::sign_in,
+    clock::MovableClock,
     database::{EmbeddedDatabase, sdk_config},
     server::{LocalServer, Options},
     settings::Settings,
@@ -113,7 +114,9 @@ impl Stack {
         }
         let vars = settings.vars();
         let secret = two_factor_secrets::source(&vars)?;
-        let app = Arc::new(App::start_with(vars, Parts { credentials, secret, ..Parts::default() }).await?);
+        let clock = Arc::new(MovableClock::default());
+        let parts = Parts { clock: Arc::<MovableClock>::clone(&clock), credentials, secret, ..Parts::default() };
+        let app = Arc::new(App::start_with(vars, parts).await?);
         let messages = match inbox.clone() {
             Some(inbox) => Messages::Inbox(inbox),
             None if !app.providers.is_empty() => Messages::Providers(app.providers.clone()),
@@ -122,8 +125,8 @@ impl Stack {
         };
         // Whatever a page does costs nothing then.
         let any_origin = development && matches!(messages, Messages::Answers | Messages::Inbox(_));
-        let server =
-            LocalServer::start(listener, app, Options { any_origin, inbox }).map_err(|error| StackError::Port { port, error })?;
+        let options = Options { any_origin, inbox, clock: any_origin.then_some(clock) };
+        let server = LocalServer::start(listener, app, options).map_err(|error| StackError::Port { port, error })?;
         Ok(Self { server, messages, database })
     }
 }

@@ -286,7 +286,8 @@ async fn serve(
     let metrics = CloudWatch::from_vars(&vars, Arc::new(move |lines: &[u8]| metrics.clone().write_all(lines)));
     let metrics = metrics.map(|recorder| Arc::new(recorder) as Arc<dyn Recorder>);
     let secret = two_factor_secrets::source(&vars).expect("SECRET_ID has a form");
-    let mut parts = Parts { clock, random: Arc::new(SystemRandom), metrics, secret, ..Parts::default() };
+    let token_clock = Arc::clone(&clock);
+    let mut parts = Parts { clock, token_clock, random: Arc::new(SystemRandom), metrics, secret, ..Parts::default() };
     if let Some(request_time) = time_limit {
         (parts.request_time, parts.store_try_timeout) = (request_time, SHORT_TRY);
     }

@@ -56,6 +56,8 @@ const REQUEST_TIME: Duration = Duration::from_secs(27);
 pub struct Parts {
     /// Says what time it is.
     pub clock: Arc<dyn Clock>,
+    /// Says what time it is for tokens, which others make: a clock that is moved does not make them too old.
+    pub token_clock: Arc<dyn Clock>,
     /// Draws codes.
     pub random: Arc<dyn Random>,
     /// The credentials of calls to AWS.
@@ -76,6 +78,7 @@ impl Default for Parts {
     fn default() -> Self {
         Self {
             clock: Arc::new(SystemClock),
+            token_clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             credentials: AwsCredentials::default(),
             secret: None,
@@ -148,7 +151,7 @@ impl App {
     /// # Errors
     /// As [`App::start`].
     pub async fn start_with(vars: Vars, parts: Parts) -> Result<Self, StartError> {
-        let Parts { clock, random, credentials, secret, request_time, store_try_timeout, metrics } = parts;
+        let Parts { clock, token_clock, random, credentials, secret, request_time, store_try_timeout, metrics } = parts;
         let (aws, http) = open_clients(&vars, credentials, secret.is_some())?;
         let in_secrets_manager = |setting: &Setting| {
             let source = SecretsManagerSource::new(SecretsManager::new(aws.config()), setting.get(&vars)?);
@@ -178,8 +181,8 @@ impl App {
             let consequence = if development { "codes are shown in answers" } else { "no code can be sent" };
             tracing::warn!("SMS is not configured: {consequence}");
         }
-        let keys = |url: &reqwest::Url| JwksKeys::new(http.clone(), url.clone(), Arc::clone(&clock));
-        let authenticator = Authenticator::new(&auth, keys, Arc::clone(&clock));
+        let keys = |url: &reqwest::Url| JwksKeys::new(http.clone(), url.clone(), Arc::clone(&token_clock));
+        let authenticator = Authenticator::new(&auth, keys, Arc::clone(&token_clock));
         join(authenticator.warm_up(), open_provider_connections(&sms_config, &aws, &http)).await;
 
         let price = |country, provider| price::estimate(country, provider).amount().0;

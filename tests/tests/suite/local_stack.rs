@@ -332,6 +332,37 @@ async fn with_an_inbox_the_code_is_in_the_text_message_and_not_in_the_answer() {
 }
 
 #[tokio::test]
+async fn the_clock_can_be_moved_past_a_codes_end_but_not_past_a_tokens_and_not_where_messages_are_really_sent() {
+    let stack = start(&[]).await;
+    let url = format!("{}/_clock", stack.stack.server.url());
+    let sent: Value = stack.call(Method::POST, "setup", Some(ENROLL.to_owned())).await.json().await.unwrap();
+    let warning = sent["warning"].as_str().unwrap();
+    let code = json!({ "code": &warning[warning.len() - 6..] }).to_string();
+    let moved = stack.client.post(&url).json(&json!({"advance_seconds": 3600})).send().await.unwrap();
+    assert_eq!(moved.json::<Value>().await.unwrap()["ahead_seconds"], 3600);
+    let shown: Value = stack.client.get(&url).send().await.unwrap().json().await.unwrap();
+    assert!(shown["now"].as_str().unwrap() > SystemClock.now().to_rfc3339().as_str(), "{shown}");
+    // The token's hour is over by that clock, and the code's time, too.
+    let late = stack.call(Method::POST, "verify", Some(code)).await;
+    assert_eq!(problem(late).await, (409, "no_pending_verification".to_owned()), "the enrollment has lapsed as well");
+    for wrong in [json!({"advance_seconds": -1}), json!({"advance_seconds": u64::MAX}), json!({})] {
+        assert!(stack.client.post(&url).json(&wrong).send().await.unwrap().status().is_client_error(), "{wrong}");
+    }
+    let production = [
+        ("APP_ENV", "production"),
+        ("CODE_PEPPER", "a pepper for tests, which has 32 bytes or more"),
+        ("AUTH_JWT_SECRET", "a token secret for tests, which has 32 bytes"),
+    ];
+    let provider: Vec<_> = [("APP_ENV", "development")].into_iter().chain(twilio_at("http://127.0.0.1:1")).collect();
+    for settings in [&production[..], &provider[..]] {
+        let stack = start(settings).await;
+        let url = format!("{}/_clock", stack.stack.server.url());
+        let refused = stack.client.post(url).json(&json!({"advance_seconds": 1})).send().await.unwrap();
+        assert_eq!(problem(refused).await, (404, "not_found".to_owned()));
+    }
+}
+
+#[tokio::test]
 async fn a_data_folder_keeps_the_enrollment_over_a_restart() {
     let folder = scratch("kept");
     drop(fs::remove_dir_all(&folder));
