@@ -77,7 +77,8 @@ test-hosts: ## Run the tests again behind the server outside Lambda, and behind 
 	TEST_HOST=server cargo test --package two-factor-tests --test suite
 	TEST_HOST=gateway cargo test --package two-factor-tests --test suite
 
-test-api: $(TOOLS) two-factor-local ## Have schemathesis try the server against openapi.yaml (SEEDS="1 2 3" EXAMPLES=100)
+test-api: $(TOOLS) two-factor-local ## Run the integration guide, and have schemathesis try the server against openapi.yaml (SEEDS="1 2 3" EXAMPLES=100)
+	$(VENV)/bin/python tests/api/guide.py $(BINARIES)/two-factor-local
 	$(VENV)/bin/python tests/api $(BINARIES)/two-factor-local $(VENV)/bin/schemathesis $(EXAMPLES) $(SEEDS)
 
 test-races: ## Play rounds of requests at once, with and without storage that fails under them (ROUNDS=1000 of each test)

@@ -7,15 +7,13 @@ LOCAL is the program of `make run`. Each seed has a server of its own, with an e
 
 import os
 import pathlib
-import re
 import subprocess
 import sys
-import threading
+
+from server import serve
 
 HERE = pathlib.Path(__file__).parent
 SETTINGS = {
-    "PORT": "0",
-    "ADMIN_PORT": "0",
     "SMS_COOLDOWN_SECONDS": "0",
     "SMS_MAX_PER_WINDOW": "100",
     "SMS_MAX_PER_IP": "0",
@@ -23,36 +21,16 @@ SETTINGS = {
 }
 
 
-def serve(local):
-    """The server's process and address."""
-    environment = {**os.environ, **SETTINGS}
-    process = subprocess.Popen(
-        [local, "--development", "serve"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    printed = []
-    for line in process.stdout:
-        printed.append(line)
-        if found := re.search(r"service +(http://\S+?)/api/", line):
-            # What it prints from here on is read, so that it never waits for a reader.
-            threading.Thread(target=process.stdout.read, daemon=True).start()
-            return process, found[1]
-    raise SystemExit("the server did not start:\n" + "".join(printed))
-
-
 def run(local, schemathesis, examples, seed):
-    process, url = serve(local)
-    try:
-        token = subprocess.run([local, "--development", "token", f"api-{seed}"], check=True, capture_output=True, text=True).stdout.strip()
+    with serve(local, SETTINGS) as url:
+        token = subprocess.run([local, "--development", "token", f"api-{seed}"], check=True, capture_output=True, text=True)
         command = [
             schemathesis, "--config-file", HERE / "schemathesis.toml", "run", f"{url}/openapi.json",
-            "--url", url, "--header", f"Authorization: Bearer {token}", "--checks", "all",
+            "--url", url, "--header", f"Authorization: Bearer {token.stdout.strip()}", "--checks", "all",
             "--max-examples", examples, "--seed", seed, "--warnings", "off", "--no-color",
         ]  # fmt: skip
         hooks = {"SCHEMATHESIS_HOOKS": str(HERE / "checks.py"), "PYTHONPATH": str(HERE)}
         return subprocess.run(command, env={**os.environ, **hooks}).returncode
-    finally:
-        process.terminate()
-        process.wait()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ mod builds;
 mod config;
 mod connections;
 mod countries;
+mod documents;
 mod emulator;
 mod hosts;
 mod journeys;

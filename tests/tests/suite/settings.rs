@@ -75,14 +75,14 @@ fn no_setting_is_there_twice_and_each_says_what_it_is() {
 #[test]
 fn every_setting_is_documented_and_nothing_else_is() {
     let documented: BTreeSet<_> =
-        ["README.md", "docs/providers.md"].into_iter().flat_map(rows).flat_map(|row| row.names).collect();
+        ["docs/reference.md", "docs/providers.md"].into_iter().flat_map(rows).flat_map(|row| row.names).collect();
     let known: BTreeSet<_> = ALL.iter().map(|setting| setting.name.to_owned()).collect();
     assert_eq!(documented, known);
 }
 
 #[test]
-fn the_readme_tells_each_default_range_and_secret_as_it_is() {
-    for row in rows("README.md") {
+fn the_reference_tells_each_default_range_and_secret_as_it_is() {
+    for row in rows("docs/reference.md") {
         for name in &row.names {
             let setting = setting(name);
             let told = row.cell(1);
