@@ -8,6 +8,8 @@ use lexopt::{
 };
 use two_factor::domain::UserId;
 
+use crate::import::Mode;
+
 /// The help text.
 pub(crate) const USAGE: &str = "\
 doctor checks a deployment of the two-factor service and helps its users.
@@ -22,13 +24,16 @@ usage: doctor [--env-file FILE] [--verbose] COMMAND
   user unlock ID         lift the locks and forget the failed attempts; a disabled factor stays disabled
   user reset ID --yes    remove the factor, for a user who has neither phone nor backup codes; tells the old number
   user erase ID --yes    the same, and take numbers, addresses and user agents out of the audit trail, whose events stay
+  import [FILE] [--yes]  make numbers that another service verified the factors of users who have none here. Takes lines such as
+                         {\"user\": \"alice\", \"phone_number\": \"+12015550123\"} from FILE, or from what is piped in. Sends nothing.
+                         A line that cannot be used stops all of them; --skip leaves such lines out instead
   audit ID [--limit N]   the user's audit trail, the latest N records (20), newest last
   token --sub ID         a token for a user; in development only
 
   --env-file FILE        read settings from FILE (default: .env, if there is one); environment variables win
   -v, --verbose          show the service's own log, on the standard error output
 
-Without --yes, reset and erase show the account and what they would do.
+Without --yes, reset and erase show the account and what they would do, and import (or --dry-run) says it of each line.
 
 Settings are those of the service (TABLE_NAME, SECRET_ID, AUTH_MODE, ...). AWS credentials, region and endpoints are taken as
 every AWS tool takes them: from the environment, or else from AWS_PROFILE, single sign-on and roles included.
@@ -71,6 +76,7 @@ pub(crate) enum Action {
     Settings,
     SendTest { to: String },
     User { user: UserId, act: UserAct },
+    Import { file: Option<PathBuf>, mode: Mode },
     Audit { user: UserId, limit: usize },
     Token { user: UserId },
 }
@@ -91,6 +97,8 @@ struct Options {
     sub: Option<String>,
     wait: Option<u64>,
     yes: bool,
+    dry_run: bool,
+    skip: bool,
 }
 
 impl Arguments {
@@ -107,6 +115,8 @@ impl Arguments {
                 Long("sub") => options.sub = Some(parser.value()?.string()?),
                 Long("wait") => options.wait = Some(parser.value()?.parse::<u64>()?),
                 Long("yes") => options.yes = true,
+                Long("dry-run") => options.dry_run = true,
+                Long("skip") => options.skip = true,
                 Value(word) => words.push(word.string()?),
                 other => return Err(other.unexpected().into()),
             }
@@ -119,7 +129,7 @@ impl Arguments {
 
 fn action(words: &[&str], options: &Options) -> Result<Action, UsageError> {
     let wrong = |problem: &str| Err(UsageError(problem.to_owned()));
-    let Options { limit, sub, wait, yes } = options;
+    let Options { limit, sub, wait, yes, dry_run, skip } = options;
     let command = words.first().copied().unwrap_or_default();
     if limit.is_some() && command != "audit" {
         return wrong("--limit is for audit");
@@ -130,8 +140,14 @@ fn action(words: &[&str], options: &Options) -> Result<Action, UsageError> {
     if wait.is_some() && command != "check" {
         return wrong("--wait is for check");
     }
-    if *yes && !matches!(words, ["user", "reset" | "erase", _]) {
-        return wrong("--yes is for user reset and user erase");
+    if *yes && !matches!(words, ["user", "reset" | "erase", _] | ["import", ..]) {
+        return wrong("--yes is for import, user reset and user erase");
+    }
+    if (*dry_run || *skip) && command != "import" {
+        return wrong("--dry-run and --skip are for import");
+    }
+    if *yes && *dry_run {
+        return wrong("--yes and --dry-run exclude each other");
     }
     match *words {
         [] => wrong("no command"),
@@ -149,6 +165,11 @@ fn action(words: &[&str], options: &Options) -> Result<Action, UsageError> {
         ["user", "reset", id] => Ok(Action::User { user: user(id)?, act: UserAct::Reset { confirmed: *yes } }),
         ["user", "erase", id] => Ok(Action::User { user: user(id)?, act: UserAct::Erase { confirmed: *yes } }),
         ["user", ..] => wrong("user takes show, unlock, reset or erase, and one user's ID"),
+        ["import", ref files @ ..] if files.len() <= 1 => {
+            let file = files.first().filter(|file| **file != "-").map(PathBuf::from);
+            Ok(Action::Import { file, mode: Mode { confirmed: *yes, skips: *skip } })
+        }
+        ["import", ..] => wrong("import takes one file, or what is piped in"),
         ["audit", id] => match limit.unwrap_or(DEFAULT_LIMIT) {
             limit @ 1..=MAX_LIMIT => Ok(Action::Audit { user: user(id)?, limit }),
             _ => Err(UsageError(format!("--limit is a number from 1 to {MAX_LIMIT}"))),

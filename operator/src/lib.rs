@@ -6,6 +6,7 @@
 mod arguments;
 mod audit;
 mod check;
+mod import;
 mod output;
 mod secrets;
 mod send_test;
@@ -17,7 +18,8 @@ mod user;
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    io::{self, Write},
+    io::{self, Read, Write},
+    sync::Arc,
     time::Duration,
 };
 
@@ -39,6 +41,8 @@ pub struct Invocation {
     pub arguments: Vec<OsString>,
     /// The environment variables.
     pub environment: BTreeMap<String, String>,
+    /// What is piped in: the lines of an import.
+    pub input: Box<dyn Read>,
     /// The clock and the generator, and how long a request of the service may take: so long an erasure waits for those under way.
     pub parts: Parts,
     /// The time between two looks at what AWS is not done with yet.
@@ -114,7 +118,7 @@ pub async fn run(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Writ
 }
 
 async fn perform(invocation: Invocation, out: &mut dyn Write) -> Result<Ending, Failure> {
-    let Invocation { arguments, environment, parts, look_again_after } = invocation;
+    let Invocation { arguments, environment, input, parts, look_again_after } = invocation;
     let Arguments { action, env_file, verbose } = Arguments::parse(arguments)?;
     if action == Action::Help {
         writeln!(out, "{USAGE}")?;
@@ -139,6 +143,12 @@ async fn perform(invocation: Invocation, out: &mut dyn Write) -> Result<Ending, 
         Action::Audit { user, limit } => {
             let caller = settings.caller(user, &*parts.random);
             audit::run(&start(&settings, parts).await?, &caller, limit, out).await
+        }
+        Action::Import { file, mode } => {
+            let input = import::open(file.as_deref(), input)?;
+            let random = Arc::clone(&parts.random);
+            let app = start(&settings, parts).await?;
+            import::run(&app, |user| settings.caller(user, &*random), input, mode, out).await
         }
         Action::User { user, act } => {
             let (caller, requests_take) = (settings.caller(user, &*parts.random), parts.request_time);

@@ -13,6 +13,7 @@ async fn main() -> ExitCode {
     let invocation = Invocation {
         arguments: std::env::args_os().skip(1).collect(),
         environment: process_environment(),
+        input: Box::new(io::stdin()),
         parts: Parts { request_time: FUNCTION_TIMEOUT, ..Parts::default() },
         look_again_after: Duration::from_secs(5),
     };

@@ -43,6 +43,8 @@ pub enum AuditKind {
     OperatorReset,
     /// An operator erased what tells who the user is.
     OperatorErase,
+    /// An operator brought in a number that was verified elsewhere.
+    OperatorImport,
     /// An operator sent a test message.
     OperatorTestMessage,
 }
@@ -66,6 +68,7 @@ impl AuditKind {
             Self::OperatorUnlock => "operator_unlock",
             Self::OperatorReset => "operator_reset",
             Self::OperatorErase => "operator_erase",
+            Self::OperatorImport => "operator_import",
             Self::OperatorTestMessage => "operator_test_message",
         }
     }

@@ -74,9 +74,12 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
                     Destination::Nowhere | Destination::Disabled => None,
                 }
             }
-            Command::Verify { .. } | Command::Disable { .. } | Command::GiveBack { .. } | Command::Unlock | Command::Reset => {
-                None
-            }
+            Command::Verify { .. }
+            | Command::Disable { .. }
+            | Command::GiveBack { .. }
+            | Command::Unlock
+            | Command::Reset
+            | Command::Import { .. } => None,
         };
         let role = |phone: &PhoneNumber| self.service.rules.role(phone, &self.caller.user, now);
         Ok(phone.is_some_and(|phone| matches!(role(&phone), NumberRole::Test(_))))

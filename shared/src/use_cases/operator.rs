@@ -13,7 +13,10 @@ use crate::{
     domain::{
         Account, AuditEvent, AuditKind, AuditOutcome, Command, PhoneNumber, Refusal, TextMessage,
         audit::AuditDetails,
-        message::delivery::{Delivery, DeliveryReason, Verdict},
+        message::{
+            delivery::{Delivery, DeliveryReason, Verdict},
+            route::Routes,
+        },
     },
     ports::{AuditEntry, Channel, Commit, SmsSender, Store},
 };
@@ -70,6 +73,19 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
             Channel::Sms(_) => Told::Sent,
             Channel::Answer | Channel::Missing => Told::NoProvider,
         })
+    }
+
+    /// Makes a number that another service verified the user's factor. No message is sent and no backup codes are made: the user asks
+    /// for them once signed in. A user who has a number here keeps it: then this is refused, as [`Session::would_import`] tells before.
+    pub async fn import(&mut self, phone: PhoneNumber) -> Result<(), Failure> {
+        self.settle_and_tell(&Command::Import { phone }).await.map(|_| ())
+    }
+
+    /// What an import of this number would be refused for now; `None` if it would not. Changes nothing.
+    pub async fn would_import(&mut self, phone: PhoneNumber) -> Result<Option<Refusal>, Failure> {
+        let snapshot = self.load(None, false).await?;
+        let (decision, _) = self.decide(&Command::Import { phone }, snapshot, None, &Routes::default());
+        Ok(decision.outcome.err())
     }
 
     /// Erases what tells who the user is: removes the factor as [`Session::reset`] does, which leaves no number in the account and

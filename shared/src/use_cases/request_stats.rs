@@ -123,6 +123,11 @@ impl RequestStats {
 const fn wanted(command: &Command) -> Option<Purpose> {
     match command {
         Command::Send { purpose } | Command::Verify { purpose, .. } => *purpose,
-        Command::Setup { .. } | Command::Disable { .. } | Command::GiveBack { .. } | Command::Unlock | Command::Reset => None,
+        Command::Setup { .. }
+        | Command::Disable { .. }
+        | Command::GiveBack { .. }
+        | Command::Unlock
+        | Command::Reset
+        | Command::Import { .. } => None,
     }
 }

@@ -140,7 +140,7 @@ impl<S: Store, M: SmsSender> Session<'_, S, M> {
     }
 
     /// Decides, and writes down what is to be stored, if anything is.
-    fn decide(
+    pub(super) fn decide(
         &self,
         command: &Command,
         snapshot: Snapshot,
@@ -234,6 +234,11 @@ fn may_bind_a_number(command: &Command) -> bool {
     match command {
         Command::Setup { .. } => true,
         Command::Send { purpose } => purpose.is_none_or(Purpose::binds_a_number),
-        Command::Verify { .. } | Command::Disable { .. } | Command::GiveBack { .. } | Command::Unlock | Command::Reset => false,
+        Command::Verify { .. }
+        | Command::Disable { .. }
+        | Command::GiveBack { .. }
+        | Command::Unlock
+        | Command::Reset
+        | Command::Import { .. } => false,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs,
+    fs, io,
     path::PathBuf,
     sync::{
         Arc,
@@ -12,6 +12,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use two_factor::{
@@ -86,10 +87,15 @@ impl Outcome {
 }
 
 async fn doctor_at(clock: Arc<dyn Clock>, settings: &[(&str, &str)], arguments: &[&str]) -> Outcome {
+    doctor_with_input(clock, settings, arguments, "").await
+}
+
+async fn doctor_with_input(clock: Arc<dyn Clock>, settings: &[(&str, &str)], arguments: &[&str], input: &str) -> Outcome {
     let environment: BTreeMap<_, _> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let parts = Parts { clock, random: Arc::new(SystemRandom), request_time: Duration::ZERO, ..Parts::default() };
     let arguments = arguments.iter().map(Into::into).collect();
-    let invocation = Invocation { arguments, environment, parts, look_again_after: Duration::from_millis(1) };
+    let input = Box::new(io::Cursor::new(input.to_owned()));
+    let invocation = Invocation { arguments, environment, input, parts, look_again_after: Duration::from_millis(1) };
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let ending = run(invocation, &mut out, &mut err).await;
     Outcome { ending, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
@@ -657,7 +663,10 @@ async fn wrong_arguments_are_explained_and_end_with_2() {
         (&["user", "show"], "one user's ID"),
         (&["user", "delete", "alice"], "show, unlock, reset or erase"),
         (&["user", "erase"], "one user's ID"),
-        (&["user", "unlock", "alice", "--yes"], "--yes is for user reset and user erase"),
+        (&["user", "unlock", "alice", "--yes"], "--yes is for import, user reset and user erase"),
+        (&["user", "reset", "alice", "--skip"], "--skip are for import"),
+        (&["import", "phones", "more"], "one file"),
+        (&["import", "--yes", "--dry-run"], "exclude each other"),
         (&["settings", "all"], "settings takes no argument"),
         (&["settings", "--wait", "1"], "--wait is for check"),
         (&["check", "--wait", "100000"], "from 0 to 86400"),
@@ -678,7 +687,9 @@ async fn wrong_arguments_are_explained_and_end_with_2() {
     }
     let help = doctor(&[], &["--help"]).await;
     assert_eq!(help.ending.code(), 0);
-    for command in ["check", "send-test", "settings", "user show", "user unlock", "user reset", "user erase", "audit", "token"] {
+    for command in
+        ["check", "send-test", "settings", "user show", "user unlock", "user reset", "user erase", "import", "audit", "token"]
+    {
         assert!(help.out.contains(&format!("\n  {command} ")), "{command}");
     }
     assert!(help.out.lines().all(|line| line.chars().count() <= 130));
@@ -713,6 +724,11 @@ impl Practice {
     async fn doctor(&self, arguments: &[&str]) -> Outcome {
         let settings: Vec<_> = self.settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
         doctor_at(self.service.clock.clone(), &settings, arguments).await
+    }
+
+    async fn import(&self, arguments: &[&str], lines: &str) -> Outcome {
+        let settings: Vec<_> = self.settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        doctor_with_input(self.service.clock.clone(), &settings, arguments, lines).await
     }
 }
 
@@ -972,10 +988,126 @@ async fn an_erasure_that_was_cut_short_is_finished_by_the_next_and_one_without_a
     storage.fail_next_of("UpdateItem", 1, Fault::Error(400, "AccessDeniedException"));
     let cut_short = practice.doctor(&["user", "erase", "alice", "--yes"]).await;
     assert!(cut_short.ending == Ending::Problem && cut_short.err.contains("run this again"), "{}", cut_short.err);
+    practice.service.storage.recover();
     let finished = practice.doctor(&["user", "erase", "alice", "--yes"]).await;
     assert_eq!(finished.ending, Ending::Success, "{}", finished.err);
     let after = stored_of(&practice, "alice").await;
     assert!(!after.contains(client) && !after.contains(SOURCE) && !after.contains(HOME), "{:?}", after.0);
+}
+
+const PHONES: &str = concat!(
+    r#"{"user": "alice", "phone_number": "+12015550123"}"#,
+    "\n\n",
+    r#"{"user": 42, "phone_number": "+44 7400 123456", "name": "default"}"#,
+    "\r\n",
+    r#"{"user": "bob", "phone_number": "+12015550123"}"#,
+);
+
+#[tokio::test]
+async fn an_import_says_what_it_would_do_does_it_once_and_sends_nothing_s15_s29() {
+    let practice = Practice::open().await;
+    practice.service.user("bob").enroll(WORK).await;
+    let sent = practice.service.inbox.received().len();
+    let dry = practice.import(&["import"], PHONES).await;
+    let expected = "\
+would import  line 1  alice  +1****0123 (US)
+would import  line 3  42  +44****3456 (GB)
+left alone    line 4  bob  +1****0123 (US): has another number, which stays
+
+2 numbers to import, 0 active already, 1 kept another, 0 unusable
+Nothing was changed. Say it again, with --yes.
+";
+    assert_eq!((dry.out.as_str(), dry.ending), (expected, Ending::Success), "{}", dry.err);
+    assert_eq!(practice.service.user("alice").status().await.body["enabled"], false);
+    assert_eq!(practice.doctor(&["audit", "alice"]).await.out, "There is no record of alice.\n");
+
+    let done = practice.import(&["import", "-", "--yes"], PHONES).await;
+    let expected = "\
+imported      line 1  alice  +1****0123 (US)
+imported      line 3  42  +44****3456 (GB)
+left alone    line 4  bob  +1****0123 (US): has another number, which stays
+
+2 numbers imported, 0 active already, 1 kept another, 0 unusable
+";
+    assert_eq!((done.out.as_str(), done.ending), (expected, Ending::Success), "{}", done.err);
+    let trail = practice.doctor(&["audit", "alice"]).await;
+    let records: Vec<_> = trail.out.lines().skip(1).collect();
+    assert!(matches!(records[..], [line] if line.contains("  operator_import  success  +1****0123  ")), "{}", trail.out);
+    assert!(records[0].ends_with("(operator Olivia Ops)"), "{}", trail.out);
+    let status = practice.service.user("alice").status().await.body;
+    assert_eq!((&status["enabled"], &status["backup_codes_remaining"]), (&json!(true), &json!(0)));
+    assert_eq!(practice.service.user("bob").status().await.body["phone_number_masked"], "+44****3456");
+
+    let before = practice.service.items().await.len();
+    let again = practice.import(&["import", "--yes"], PHONES).await;
+    assert!(again.out.contains("0 numbers imported, 2 active already, 1 kept another"), "{}", again.out);
+    assert!(again.out.contains("left alone    line 1  alice  +1****0123 (US): is active already\n"), "{}", again.out);
+    assert_eq!(practice.service.items().await.len(), before, "what was left alone has no record");
+    assert_eq!(practice.service.inbox.received().len(), sent, "no message was sent");
+
+    let alice = practice.service.user("alice");
+    alice.send_sms().await.expect(200);
+    let answer = alice.verify(&practice.service.last_code()).await;
+    answer.expect(200);
+    assert_eq!(practice.service.inbox.received().last().unwrap().to(), HOME);
+    alice.send_sms_for("change").await.expect(200);
+    let regenerate = json!({"code": practice.service.last_code(), "regenerate_backup_codes": true});
+    let codes = alice.call(Method::POST, "verify", regenerate).await;
+    assert_eq!(codes.body["backup_codes"].as_array().map(Vec::len), Some(10), "the codes that an import does not make");
+}
+
+#[tokio::test]
+async fn a_line_that_cannot_be_used_stops_an_import_before_it_begins_unless_it_is_left_out() {
+    let practice = Practice::open().await;
+    let lines = [
+        (r#"{"user": "alice", "phone_number": "+12015550123"}"#, "would import  line 1  alice  +1****0123 (US)"),
+        ("{\"user\": \"bob\", ", "unusable      line 2  ?  not JSON, from column"),
+        (r#"{"user": true, "phone_number": "+12015550123"}"#, "unusable      line 3  ?  `user` is a string or an integer"),
+        (r#"{"user": "", "phone_number": "+12015550123"}"#, "unusable      line 4  ?  `user` has 1 to 128 characters"),
+        (r#"{"user": "bob", "phone": "+12015550123"}"#, "unusable      line 5  ?  `phone_number` is a string"),
+        (r#"{"user": "carol", "phone_number": "2015550123"}"#, "unusable      line 6  carol  a phone number is written in E.164"),
+        (r#"{"user": "carol", "phone_number": "+11234567890"}"#, "unusable      line 7  carol  there is no such phone number"),
+        (r#"{"user": "carol", "phone_number": "+33612345678"}"#, "unusable      line 8  carol  phone numbers of this country"),
+        (r#"{"user": "carol", "phone_number": "+442079460000"}"#, "unusable      line 9  carol  this kind of phone number"),
+        (r#"{"user": "alice", "phone_number": "+12015550124"}"#, "unusable      line 10  alice  a line above names this user"),
+        ("\u{1b}[31m", "unusable      line 11  ?  not JSON"),
+    ];
+    let input = lines.map(|(line, _)| line).join("\n");
+    for arguments in [&["import"][..], &["import", "--yes"]] {
+        let outcome = practice.import(arguments, &input).await;
+        for (told, (_, expected)) in outcome.out.lines().zip(lines) {
+            assert!(told.starts_with(expected), "{expected}\n{told}");
+        }
+        assert!(outcome.out.contains("1 number to import, 0 active already, 0 kept another, 10 unusable\n"), "{}", outcome.out);
+        assert!(outcome.out.contains("Nothing was changed.") && outcome.out.contains("--skip"), "{}", outcome.out);
+        assert_eq!(outcome.ending, Ending::Problem);
+        for clear in ["2015550123", "11234567890", "33612345678", "442079460000"] {
+            assert!(!outcome.out.contains(clear) && !outcome.err.contains(clear), "{clear} is shown");
+        }
+    }
+    assert!(practice.service.items().await.is_empty(), "nothing was written");
+
+    let file = std::env::temp_dir().join(format!("two-factor-import-{}.jsonl", std::process::id()));
+    fs::write(&file, &input).unwrap();
+    let skipped = practice.doctor(&["import", file.to_str().unwrap(), "--yes", "--skip"]).await;
+    fs::remove_file(&file).unwrap();
+    assert_eq!(skipped.ending, Ending::Success, "{}{}", skipped.out, skipped.err);
+    assert!(skipped.out.contains("\n1 number imported, 0 active already, 0 kept another, 10 unusable\n"), "{}", skipped.out);
+    assert_eq!(practice.service.user("alice").status().await.body["enabled"], true);
+    let missing = practice.doctor(&["import", file.to_str().unwrap()]).await;
+    assert!(missing.ending == Ending::Problem && missing.err.contains("cannot read"), "{}", missing.err);
+}
+
+#[tokio::test]
+async fn an_import_that_is_cut_short_says_where_and_is_finished_by_the_next() {
+    let practice = Practice::open().await;
+    practice.service.user("bob").enroll(WORK).await;
+    practice.service.storage.fail_in_turns("TransactWriteItems", [None, Some(Fault::Error(400, "AccessDeniedException"))]);
+    let cut = practice.import(&["import", "--yes"], PHONES).await;
+    assert_eq!((cut.ending, cut.out.as_str()), (Ending::Problem, "imported      line 1  alice  +1****0123 (US)\n"));
+    assert!(cut.err.starts_with("doctor: line 3: the table cannot be reached"), "{}", cut.err);
+    let finished = practice.import(&["import", "--yes"], PHONES).await;
+    assert!(finished.out.contains("1 number imported, 1 active already, 1 kept another"), "{}", finished.out);
 }
 
 #[tokio::test]

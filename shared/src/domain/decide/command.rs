@@ -69,6 +69,12 @@ pub enum Command {
     Unlock,
     /// An operator removes the factor and whatever is pending, for a user who has neither phone nor backup codes.
     Reset,
+    /// An operator brings in a number that another service verified, for a user who has none here. No code is sent, and the user has
+    /// no backup codes yet.
+    Import {
+        /// The number.
+        phone: PhoneNumber,
+    },
 }
 
 impl Command {
@@ -77,7 +83,7 @@ impl Command {
         match self {
             Self::Setup { proof, .. } | Self::Disable { proof } => proof.as_ref(),
             Self::Verify { proof, .. } => Some(proof),
-            Self::Send { .. } | Self::GiveBack { .. } | Self::Unlock | Self::Reset => None,
+            Self::Send { .. } | Self::GiveBack { .. } | Self::Unlock | Self::Reset | Self::Import { .. } => None,
         }
     }
 }

@@ -54,6 +54,7 @@ pub fn decide(account: Account, command: &Command, context: &Context<'_>, rng: &
         Command::GiveBack { .. } => AuditKind::Delivery,
         Command::Unlock => AuditKind::OperatorUnlock,
         Command::Reset => AuditKind::OperatorReset,
+        Command::Import { .. } => AuditKind::OperatorImport,
     };
     let outcome = match command {
         Command::Setup { phone, proof } => draft.setup(phone, proof.as_ref()),
@@ -63,6 +64,7 @@ pub fn decide(account: Account, command: &Command, context: &Context<'_>, rng: &
         Command::GiveBack { challenge, phone, reason, attempts } => Ok(draft.give_back(*challenge, phone, *reason, attempts)),
         Command::Unlock => Ok(draft.unlock()),
         Command::Reset => draft.reset(),
+        Command::Import { phone } => draft.import(phone),
     };
     draft.finish(kind, outcome, &before)
 }
@@ -233,6 +235,21 @@ impl<'a> Draft<'a> {
             }
         }
         Ok(self.unlock())
+    }
+
+    /// Makes the number the active one on the operator's word (S15). A factor that is there stays as it is: replacing it takes a proof,
+    /// and an import must not bring back a number that was disabled. Wrong codes stay counted (S8).
+    fn import(&mut self, phone: &PhoneNumber) -> Result<Answer, Refusal> {
+        self.subject.phone = Some(phone.clone());
+        match &self.account.sms.state {
+            FactorState::Off => {}
+            FactorState::On(active) if active.phone == *phone => return Err(Refusal::AlreadyEnabled),
+            FactorState::On(_) => return Err(Refusal::VerificationRequired),
+            FactorState::Disabled(_) => return Err(Refusal::FactorDisabled),
+        }
+        self.account.sms.drop_pending();
+        self.account.sms.state = FactorState::On(ActivePhone { phone: phone.clone(), enabled_at: self.now() });
+        Ok(Answer::Done)
     }
 
     fn give_back(&mut self, challenge: ChallengeId, phone: &PhoneNumber, reason: DeliveryReason, attempts: &[Attempt]) -> Answer {

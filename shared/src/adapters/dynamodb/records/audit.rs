@@ -144,9 +144,13 @@ mod tests {
             })
         );
         assert_eq!(personal_attributes(Item::from(&record)), Ok(vec!["phone", "address", "user_agent"]));
-        for kind in
-            [AuditKind::OperatorUnlock, AuditKind::OperatorReset, AuditKind::OperatorErase, AuditKind::OperatorTestMessage]
-        {
+        for kind in [
+            AuditKind::OperatorUnlock,
+            AuditKind::OperatorReset,
+            AuditKind::OperatorErase,
+            AuditKind::OperatorImport,
+            AuditKind::OperatorTestMessage,
+        ] {
             let operators = AuditRecord { event: AuditEvent { kind, ..record.event.clone() }, ..record.clone() };
             assert_eq!(personal_attributes(Item::from(&operators)), Ok(vec!["phone", "address"]), "it says who the operator was");
         }

@@ -336,3 +336,34 @@ fn the_trail_of_a_setup_names_the_number_that_the_code_went_to() {
     story.setup(WORK, wrong_backup()).unwrap_err();
     assert_eq!((story.trail(), phones(&story)), (vec![(AuditKind::Replace, "invalid_code")], vec![Some(number(HOME))]));
 }
+
+#[test]
+fn an_imported_number_is_active_without_backup_codes_and_nothing_is_sent_s15_s29() {
+    let mut story = Story::new();
+    assert_eq!(story.run(&Command::Import { phone: number(HOME) }), Ok(Answer::Done));
+    assert_eq!((story.trail(), story.told()), (vec![(AuditKind::OperatorImport, "success")], None));
+    assert_eq!(story.events[0].phone, Some(number(HOME)));
+    assert!(story.people["alice"].last_code.is_none(), "no code went out");
+    let status = story.status();
+    assert_eq!((status.active.map(|active| active.phone), status.backup_codes_remaining), (Some(number(HOME)), 0));
+    let proof = story.fresh(Purpose::SignIn);
+    assert_eq!(accepted(story.verify(proof, None)).failed_attempts, 0);
+
+    assert_eq!(story.run(&Command::Import { phone: number(HOME) }), Err(Refusal::AlreadyEnabled));
+    assert_eq!(story.run(&Command::Import { phone: number(WORK) }), Err(Refusal::VerificationRequired), "S16");
+    let (mut story, _) = Story::disabled();
+    for phone in [HOME, WORK] {
+        assert_eq!(story.run(&Command::Import { phone: number(phone) }), Err(Refusal::FactorDisabled), "S8");
+    }
+}
+
+#[test]
+fn an_import_ends_an_enrollment_that_is_under_way_and_keeps_its_wrong_codes_s4_s5() {
+    let mut story = Story::new();
+    story.setup(WORK, None).unwrap();
+    story.fail(Purpose::Enroll, 2);
+    let code = story.code();
+    assert_eq!(story.run(&Command::Import { phone: number(HOME) }), Ok(Answer::Done));
+    assert_eq!(story.verify(code, None), Err(Refusal::NoPendingVerification));
+    assert_eq!((story.pending(), story.account().sms.failed_attempts.count), (None, 2));
+}

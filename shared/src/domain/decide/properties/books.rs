@@ -120,6 +120,7 @@ enum Grant {
     GiveBack { index: usize, is_recipients: bool },
     Unlock,
     Reset,
+    Import { phone: PhoneNumber },
 }
 
 /// What a step is to have led to, beside its answer.
@@ -267,6 +268,12 @@ impl Books {
             Command::Unlock => Ok(Grant::Unlock),
             Command::Reset if owner.active.is_none() && owner.pending.is_none() => refused(Refusal::NotEnabled),
             Command::Reset => Ok(Grant::Reset),
+            Command::Import { .. } if owner.disabled => refused(Refusal::FactorDisabled),
+            Command::Import { phone } => match &owner.active {
+                Some((active, _)) if active == phone => refused(Refusal::AlreadyEnabled),
+                Some(_) => refused(Refusal::VerificationRequired),
+                None => Ok(Grant::Import { phone: phone.clone() }),
+            },
         }
     }
 
@@ -525,6 +532,13 @@ impl Books {
                 let active = self.users[user].turn_off();
                 self.users[user].start_anew();
                 consequences.tell = active.map(|phone| (NotificationKind::TurnedOff, phone));
+            }
+            Grant::Import { phone } => {
+                assert_eq!(*answer, Answer::Done);
+                assert!(decision.code.is_none() && decision.take.is_none(), "S11: nothing is sent");
+                let owner = &mut self.users[user];
+                assert!(owner.backup_codes.is_empty(), "S17: there are none before a number is bound");
+                (owner.active, owner.pending, owner.live) = (Some((phone.clone(), now)), None, None);
             }
         }
         consequences

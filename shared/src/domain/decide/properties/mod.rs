@@ -72,6 +72,7 @@ enum Op {
     Refuse(usize, DeliveryReason),
     Unlock,
     Reset,
+    Import(usize),
     /// From now on only these countries are allowed.
     Allow(&'static [&'static str]),
 }
@@ -198,7 +199,7 @@ impl Draw {
             DeliveryReason::CountryNotPermitted,
             DeliveryReason::Rejected,
         ];
-        let kinds: [Choice<Op>; 12] = [
+        let kinds: [Choice<Op>; 13] = [
             (20, |draw| Op::Exchange(draw.purpose(), draw.index(3), draw.guess())),
             (14, |draw| Op::Setup(draw.index(PHONES.len()), draw.proof())),
             (10, |draw| Op::Send(draw.purpose())),
@@ -210,6 +211,7 @@ impl Draw {
             (5, |draw| Op::Refuse(draw.index(2), draw.of(&REASONS))),
             (1, |_| Op::Unlock),
             (1, |_| Op::Reset),
+            (2, |draw| Op::Import(draw.index(PHONES.len()))),
             (1, |draw| Op::Allow(draw.of(&[&["US", "GB"], &["US", "GB"], &["US"], &["GB"]]))),
         ];
         self.weighted(&kinds)(self)
@@ -334,6 +336,7 @@ impl World {
             }
             Op::Unlock => self.run(user, address, &Command::Unlock),
             Op::Reset => self.run(user, address, &Command::Reset),
+            Op::Import(phone) => self.run(user, address, &Command::Import { phone: PHONES[*phone].clone() }),
             Op::Allow(countries) => {
                 let countries = countries.iter().filter_map(|code| Country::parse(code)).collect();
                 self.rules.allowed_countries = AllowedCountries::Only(countries);
