@@ -1,11 +1,6 @@
 """The fields. A code field takes what people paste, so it has no pattern: the service reads it."""
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm
-
-
-class SignInForm(AuthenticationForm):
-    """Django's own."""
 
 
 class CodeForm(forms.Form):

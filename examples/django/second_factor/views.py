@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from .client import Refused, TwoFactor
-from .forms import ChangeNumberForm, CodeForm, EnrollForm, SignInForm
+from .forms import ChangeNumberForm, CodeForm, EnrollForm
 from .refusals import explain, wait
 from .session import half_signed_in, proven, sign_in, sign_in_half
 
@@ -67,20 +67,18 @@ def offer_backup_codes(request):
 
 
 def show_backup_codes(request, answer, title):
-    """The one time that they are shown. They are in this answer alone: in no session, no table and no URL of this site."""
+    """The one time that they are shown. They are in this answer alone, which no page of codes lets be cached: in no session, no table
+    and no URL of this site."""
     codes = answer["backup_codes"]
     text = "\r\n".join([f"Backup codes for {request.get_host()}, each good for one use", "", *codes, ""])
     download = f"data:text/plain;charset=utf-8,{quote(text)}"
-    response = render(request, "second_factor/backup_codes.html", {"title": title, "codes": codes, "download": download})
-    response["Cache-Control"] = "no-store"
-    return response
+    return render(request, "second_factor/backup_codes.html", {"title": title, "codes": codes, "download": download})
 
 
 class SignIn(LoginView):
     """The first factor: Django's login, but for whom it signs in."""
 
     template_name = "second_factor/sign_in.html"
-    form_class = SignInForm
 
     def form_valid(self, form):
         user, next_url = form.get_user(), next_page(self.request)
