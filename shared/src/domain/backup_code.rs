@@ -151,6 +151,7 @@ mod tests {
         assert!(kept.spend(&codes[3], &pepper, &user));
         assert!(!kept.spend(&codes[3], &pepper, &user));
         assert_eq!(kept.remaining(), 9);
+        assert_eq!(format!("{:?}", codes[0]), "BackupCode([redacted])");
     }
 
     #[test]

@@ -200,8 +200,17 @@ mod tests {
     }
 
     #[test]
+    fn it_is_no_matter_if_the_previous_pepper_is_the_current_one() {
+        let pepper = Pepper::new(&[1; 32]).unwrap().with_previous(&[1; 32]).unwrap();
+        let digest = pepper.digest(&[b"x"]);
+        assert!(pepper.recognizes(&digest, &[b"x"]) && pepper.recognizes_prefix(&digest.prefix::<8>(), &[b"x"]));
+        assert!(!pepper.recognizes(&digest, &[b"y"]) && !pepper.recognizes_prefix(&digest.prefix::<8>(), &[b"y"]));
+    }
+
+    #[test]
     fn a_short_pepper_is_refused_and_none_is_shown() {
         assert!(Pepper::new(&[7; 31]).is_err());
-        assert_eq!(format!("{:?}", Pepper::new(&[7; 32]).unwrap()), "Pepper([redacted])");
+        let pepper = Pepper::new(&[7; 32]).unwrap();
+        assert_eq!(format!("{pepper:?} {:?}", pepper.digest(&[b"x"])), "Pepper([redacted]) Digest([redacted])");
     }
 }

@@ -186,6 +186,15 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_country_is_two_letters_and_exists_if_it_has_numbers() {
+        for (code, exists) in [("US", true), ("GB", true), ("AC", true), ("ZW", true), ("ZZ", false), ("AQ", false)] {
+            let country = Country::parse(code).unwrap();
+            assert_eq!(country.exists(), exists, "{code}");
+            assert_eq!(format!("{country} {country:?}"), format!("{code} {code}"));
+        }
+    }
+
+    #[test]
     fn a_number_is_masked_to_its_calling_code_and_last_four_digits() {
         assert_eq!(number("+14155551234").masked(), "+1****1234");
         assert_eq!(number("+447400123456").masked(), "+44****3456");

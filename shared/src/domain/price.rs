@@ -63,7 +63,11 @@ const DEAREST: MicroDollars = MicroDollars(500_000);
 /// What a message of one segment to `country` costs with `provider`. There is always an answer, so that no send is missing from
 /// the cost metrics; one for an unlisted country errs on the dear side, so that the cost alarm is early rather than silent.
 pub fn estimate(country: Country, provider: Provider) -> Price {
-    let line = |country: &str, provider: &str| lines().find(|line| line.country == country && line.provider == provider);
+    estimate_from(PRICES, country, provider)
+}
+
+fn estimate_from(file: &str, country: Country, provider: Provider) -> Price {
+    let line = |country: &str, provider: &str| lines(file).find(|line| line.country == country && line.provider == provider);
     let of = |country: &str| {
         let line = line(country, provider.as_str()).or_else(|| line(country, ANY))?;
         MicroDollars::parse(line.price)
@@ -94,14 +98,14 @@ fn header(name: &str) -> Option<&'static str> {
     comments.find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()))
 }
 
-struct Line {
-    country: &'static str,
-    provider: &'static str,
-    price: &'static str,
+struct Line<'a> {
+    country: &'a str,
+    provider: &'a str,
+    price: &'a str,
 }
 
-fn lines() -> impl Iterator<Item = Line> {
-    PRICES.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+fn lines(file: &str) -> impl Iterator<Item = Line<'_>> {
+    file.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
         let mut fields = line.split(',').map(str::trim);
         Some(Line { country: fields.next()?, provider: fields.next()?, price: fields.next()? })
     })
@@ -117,7 +121,7 @@ mod tests {
     fn every_line_of_the_file_is_a_price_and_none_is_there_twice() {
         let text_lines = PRICES.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count();
         let mut seen = BTreeSet::new();
-        for Line { country, provider, price } in lines() {
+        for Line { country, provider, price } in lines(PRICES) {
             assert!(country == ANY || Country::parse(country).is_some(), "{country} is a country code");
             assert!(provider == ANY || Provider::from_name(provider).is_some(), "{provider} is a provider");
             assert!(MicroDollars::parse(price).is_some(), "{price} is a price");
@@ -130,7 +134,7 @@ mod tests {
     fn the_file_names_its_source_and_its_date_and_is_outdated_after_a_year() {
         assert!(header("source").is_some_and(|source| source.contains("https://")), "{:?}", header("source"));
         assert_eq!(as_of().to_rfc3339(), format!("{}T00:00:00Z", date()));
-        let year = as_of().plus(CURRENT_FOR);
+        let year = as_of().plus(Duration::from_secs(31_536_000));
         assert!(!are_outdated(as_of()) && !are_outdated(year));
         assert!(are_outdated(year.plus(Duration::from_millis(1))));
     }
@@ -152,18 +156,40 @@ mod tests {
 
     #[test]
     fn every_other_country_is_taken_for_dearer_than_any_listed_one_with_each_provider() {
-        let listed = lines().filter(|line| line.country != ANY).filter_map(|line| MicroDollars::parse(line.price)).max().unwrap();
+        let listed =
+            lines(PRICES).filter(|line| line.country != ANY).filter_map(|line| MicroDollars::parse(line.price)).max().unwrap();
         for provider in Provider::ALL {
-            assert!(lines().any(|line| line.country == ANY && line.provider == provider.as_str()), "{provider} has its line");
+            assert!(
+                lines(PRICES).any(|line| line.country == ANY && line.provider == provider.as_str()),
+                "{provider} has its line"
+            );
             let Price::Assumed(price) = estimate(Country::parse("AQ").unwrap(), provider) else { panic!("{provider}: listed") };
             assert!(price > listed, "{provider}: {price}");
         }
     }
 
     #[test]
+    fn the_line_of_the_provider_comes_before_the_one_of_all_providers() {
+        let file = "# date: 2026-01-01\nUS,sns,0.1\nUS,twilio,0.2\nUS,*,0.3\n*,plivo,0.4\n*,*,0.5\n";
+        for (country, provider, price) in [
+            ("US", Provider::Sns, Price::Listed(MicroDollars(100_000))),
+            ("US", Provider::Twilio, Price::Listed(MicroDollars(200_000))),
+            ("US", Provider::Plivo, Price::Listed(MicroDollars(300_000))),
+            ("DE", Provider::Plivo, Price::Assumed(MicroDollars(400_000))),
+            ("DE", Provider::Twilio, Price::Assumed(MicroDollars(500_000))),
+        ] {
+            assert_eq!(estimate_from(file, Country::parse(country).unwrap(), provider), price, "{country} {provider}");
+        }
+        assert_eq!(estimate_from("", Country::parse("US").unwrap(), Provider::Sns), Price::Assumed(DEAREST));
+    }
+
+    #[test]
     fn an_amount_is_written_exactly() {
         for (micro_dollars, text) in [(0, "0.0000"), (5_810, "0.005810"), (15_800_000, "15.8000")] {
             assert_eq!(MicroDollars(micro_dollars).to_string(), text);
+        }
+        for (text, micro_dollars) in [("0.000001", 1), ("0.123456", 123_456), ("7", 7_000_000), ("7.5", 7_500_000)] {
+            assert_eq!(MicroDollars::parse(text), Some(MicroDollars(micro_dollars)), "{text:?}");
         }
         for text in ["", ".", "1.", ".5", "-1", "0.0000001", "1e3"] {
             assert_eq!(MicroDollars::parse(text), None, "{text:?}");

@@ -67,6 +67,7 @@ mod tests {
     #[test]
     fn an_instant_is_written_in_utc_to_the_second() {
         assert_eq!(Timestamp::from_millis(1_767_323_045_999).to_rfc3339(), "2026-01-02T03:04:05Z");
+        assert_eq!(Timestamp::from_millis(1_767_323_045_999).to_string(), "2026-01-02T03:04:05Z");
     }
 
     #[test]

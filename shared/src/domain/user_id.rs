@@ -61,5 +61,6 @@ mod tests {
         assert_eq!(UserId::parse(""), Err(UserIdError::Empty));
         assert!(UserId::parse(&"ü".repeat(128)).is_ok());
         assert_eq!(UserId::parse(&"a".repeat(129)), Err(UserIdError::TooLong));
+        assert_eq!(UserId::parse("alice").unwrap().to_string(), "alice");
     }
 }

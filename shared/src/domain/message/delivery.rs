@@ -369,6 +369,33 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_fit_for_a_log_is_kept_as_a_code() {
+        let longest = "a".repeat(128);
+        for (code, kept) in [
+            ("30003", true),
+            ("connection-reset", true),
+            ("Some_Error.4:x", true),
+            (&longest, true),
+            (&format!("{longest}a"), false),
+            ("", false),
+            ("two words", false),
+            ("+12015550123", false),
+            ("ü", false),
+        ] {
+            let failure = Failure::with_code(NotSent, code);
+            assert_eq!(failure.code(), kept.then_some(code), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn an_attempt_is_written_as_provider_outcome_and_code() {
+        let attempt = |result| Attempt { provider: Twilio, result, duration: Duration::ZERO }.to_string();
+        assert_eq!(attempt(Ok("SM1".to_owned())), "twilio accepted SM1");
+        assert_eq!(attempt(Err(Failure::with_code(AuthFailed, 20003))), "twilio auth_failed 20003");
+        assert_eq!(attempt(Err(Failure::of(NotSent))), "twilio not_sent");
+    }
+
+    #[test]
     fn a_number_is_called_invalid_only_if_all_that_were_asked_agree() {
         for (attempts, reason) in [
             (vec![(Twilio, InvalidNumber)], DeliveryReason::InvalidNumber),

@@ -156,6 +156,7 @@ fn is_domain(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::phone_number::tests::number;
 
     #[test]
     fn the_message_names_application_purpose_life_and_caution() {
@@ -174,11 +175,21 @@ mod tests {
                 .code_body("012345", Purpose::SignIn, Duration::from_secs(90))
                 .contains("to sign in. It expires in 90 seconds.")
         );
+        assert_eq!(in_words(Duration::ZERO), "0 seconds");
+    }
+
+    #[test]
+    fn a_message_is_shown_without_its_text_and_with_its_number_masked_s6() {
+        let template = MessageTemplate::new("CODITECT", None).unwrap();
+        let (to, body) = (number("+12015550123"), template.code_body("123456", Purpose::SignIn, Duration::from_secs(300)));
+        let message = TextMessage { to, body, valid_for: Duration::from_secs(300), reference: "r1".to_owned() };
+        assert_eq!(format!("{message:?}"), r#"TextMessage { to: +1****0123, reference: "r1", .. }"#);
     }
 
     #[test]
     fn the_test_message_is_no_longer_than_the_notices_which_fit_under_every_name() {
         let template = MessageTemplate::new("CODITECT", None).unwrap();
+        assert_eq!(template.test_body(), "CODITECT: this is a test message. It holds no code, and there is nothing to do.");
         let longest_notification = template.notification_body(NotificationKind::TurnedOff);
         assert!(template.test_body().len() <= longest_notification.len());
         assert_eq!(gsm7_septets(&template.test_body()), Some(template.test_body().len()), "nothing of the extension table");

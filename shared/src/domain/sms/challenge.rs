@@ -287,11 +287,24 @@ mod tests {
         assert!(!knows(&live, "000009", 101), "a code that was never sent");
         let live = send("000003", 400);
         assert!(!knows(&live, "000002", 400), "one that was too old when it was replaced");
+        assert!(live.superseded.is_empty(), "what is not remembered is not kept either: it would take the place of one that is");
         for digits in ["000004", "000005", "000006"] {
             send(digits, 401);
         }
         let live = send("000007", 402);
         assert_eq!(live.superseded.len(), 4);
         assert!(!knows(&live, "000002", 402) && knows(&live, "000003", 402) && knows(&live, "000006", 402));
+        send("000006", 403);
+        let live = send("000008", 404);
+        assert!(knows(&live, "000006", 404), "one that was drawn twice");
+    }
+
+    #[test]
+    fn nothing_is_shown_of_a_code_in_any_form_s6() {
+        let (pepper, user, phone) = (Pepper::new(&[1; 32]).unwrap(), UserId::parse("alice").unwrap(), number("+12015550123"));
+        let binding = Binding { user: &user, phone: &phone, purpose: Purpose::SignIn, id: ChallengeId::from_bytes([1; 16]) };
+        let challenge = Challenge::new(&code("123456"), &binding, &pepper, Timestamp::from_millis(0), Vec::new());
+        assert_eq!(format!("{:?} {:?}", code("123456"), challenge.tag), "Code([redacted]) Some(CodeTag([redacted]))");
+        assert!(format!("{challenge:?}").contains("digest: Digest([redacted])"));
     }
 }

@@ -447,6 +447,15 @@ mod tests {
     }
 
     #[test]
+    fn a_send_counts_for_exactly_one_window_and_tells_nothing_of_its_number() {
+        let policy = Policy { sms_window: WINDOW, ..Policy::default() };
+        let log = SendLog::new(vec![sent(100, 0)]);
+        let spent = |now: u64| log.spent(Allowance::User, &policy, at(now)).count();
+        assert_eq!((spent(100), spent(3699), spent(3700)), (1, 1, 0));
+        assert_eq!(format!("{HOME:?}"), "NumberTag(…)");
+    }
+
+    #[test]
     fn a_slot_is_free_again_exactly_one_window_after_it_was_taken() {
         let window = SendWindow::new([Slot { index: 0, taken_at: Timestamp::from_millis(5) }]);
         let (just_before, then) = (Timestamp::from_millis(3_600_004), Timestamp::from_millis(3_600_005));
