@@ -263,12 +263,14 @@ def lose_and_make_again(stack, alice, codes, runbook, processes, folder):
     """Deletes the stack, finds what it left, and makes it again on that."""
     stack.delete()
     found = runbook.run("A stack that was lost", "list-secrets", without_stack=True)
+    parameters = dict(re.findall(r"^([A-Z][A-Za-z]+)\t(\S+)$", found, flags=re.MULTILINE))
+    assert parameters["AssertionAudience"] == "shop" and parameters["SmsProviders"] == "sns", found
     table, secret, token_secret_arn = (stack.output(name) for name in ["TableName", "SecretArn", "TokenSecretArn"])
     for left in [table, secret, token_secret_arn]:
         assert left in found, found
 
     restored = {"RestoredTableName": table, "RestoredSecretArn": secret, "RestoredTokenSecretArn": token_secret_arn}
-    again = Stack(stack.account, f"{STACK}-again", **TESTED, **restored)
+    again = Stack(stack.account, f"{STACK}-again", **{**parameters, **restored})
     functions = Functions(again, processes, folder)
     alice.gateway = Gateway(again, functions)
     assert alice.call("GET", "setup", 200)["backup_codes_remaining"] == len(codes)

@@ -3,7 +3,9 @@
 import fnmatch
 import json
 import os
+import sys
 import time
+import urllib.error
 import urllib.request
 import uuid
 from pathlib import Path
@@ -40,16 +42,20 @@ class Functions:
         if concurrency == 0:
             return None
         environment = self.environment(name)
-        process, port, started_with = self.running.get(name, (None, None, None))
+        process, port, log, started_with = self.running.get(name, (None, None, None, None))
         if started_with != environment:
             # A change of a function's configuration ends its environments.
             if process:
                 self.processes.stop(process)
-            process, port = self.start(name, environment)
-            self.running[name] = (process, port, environment)
+            process, port, log = self.start(name, environment)
+            self.running[name] = (process, port, log, environment)
         url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
-        with urllib.request.urlopen(urllib.request.Request(url, json.dumps(event).encode()), timeout=30) as reply:
-            return json.load(reply)
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, json.dumps(event).encode()), timeout=30) as reply:
+                return json.load(reply)
+        except OSError as error:
+            said = error.read().decode() if isinstance(error, urllib.error.HTTPError) else ""
+            sys.exit(f"{name} did not answer: {error} {said}\nIt runs: {process.poll() is None}. Its log:\n{log.read_text()}")
 
     def start(self, name, environment):
         binary = self.binaries[name]
@@ -60,11 +66,11 @@ class Functions:
         log = self.folder / f"{binary}-{port}.log"
         self.logs.append(log)
         variables = {**environment, **CREDENTIALS, "AWS_ENDPOINT_URL": self.stack.account.endpoint}
-        return start(self.processes, command, port, log, env=variables), port
+        return start(self.processes, command, port, log, env=variables), port, log
 
     def restart(self):
         """Has the next invocation of each function start it anew, as the runbook's restart does."""
-        for process, _, _ in self.running.values():
+        for process, *_ in self.running.values():
             self.processes.stop(process)
         self.running.clear()
 

@@ -1,15 +1,27 @@
 """Programs that the test starts, and ends with it."""
 
+import random
 import socket
 import subprocess
 import sys
 import time
 
 
+# Below the ports that systems give to outgoing connections: such a one could take a port between its choice and its use.
+PORTS = list(range(20000, 32000))
+random.shuffle(PORTS)
+
+
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that nothing listens at, and that is handed out once."""
+    while True:
+        port = PORTS.pop()
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Processes:
