@@ -18,6 +18,7 @@ usage: doctor [--env-file FILE] [--verbose] COMMAND
 
   check [--wait SECONDS] look at settings, secrets, table, token keys and SMS providers; sends nothing, changes nothing.
                          Waits for what AWS is not done with yet, such as a table that is being made (60)
+  table create           make the table where no template does, with expiry, recovery and protection; --wait as above
   settings               every setting of the deployment, and where it came from; what is secret stays hidden
   send-test +12015550123 send one test message, through the providers in their order; it costs what a message costs
   user show ID           where a user stands: number (masked), codes, failed attempts, locks, sends
@@ -73,6 +74,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Action {
     Help,
     Check { wait: Duration },
+    CreateTable { wait: Duration },
     Settings,
     SendTest { to: String },
     User { user: UserId, act: UserAct },
@@ -137,8 +139,8 @@ fn action(words: &[&str], options: &Options) -> Result<Action, UsageError> {
     if sub.is_some() && command != "token" {
         return wrong("--sub is for token");
     }
-    if wait.is_some() && command != "check" {
-        return wrong("--wait is for check");
+    if wait.is_some() && !matches!(command, "check" | "table") {
+        return wrong("--wait is for check and table create");
     }
     if *yes && !matches!(words, ["user", "reset" | "erase", _] | ["import", ..]) {
         return wrong("--yes is for import, user reset and user erase");
@@ -152,10 +154,9 @@ fn action(words: &[&str], options: &Options) -> Result<Action, UsageError> {
     match *words {
         [] => wrong("no command"),
         ["help"] => Ok(Action::Help),
-        ["check"] => match wait.map_or(DEFAULT_WAIT, Duration::from_secs) {
-            wait if wait <= MAX_WAIT => Ok(Action::Check { wait }),
-            _ => Err(UsageError(format!("--wait is a number from 0 to {}", MAX_WAIT.as_secs()))),
-        },
+        ["check"] => Ok(Action::Check { wait: patience(*wait)? }),
+        ["table", "create"] => Ok(Action::CreateTable { wait: patience(*wait)? }),
+        ["table", ..] => wrong("table takes create; its name is TABLE_NAME"),
         ["settings"] => Ok(Action::Settings),
         ["settings", ..] => wrong("settings takes no argument"),
         ["send-test", to] => Ok(Action::SendTest { to: to.to_owned() }),
@@ -183,6 +184,12 @@ fn action(words: &[&str], options: &Options) -> Result<Action, UsageError> {
         ["check", ..] => wrong("check takes no argument"),
         [command, ..] => Err(UsageError(format!("there is no command {command:?}"))),
     }
+}
+
+fn patience(seconds: Option<u64>) -> Result<Duration, UsageError> {
+    let wait = seconds.map_or(DEFAULT_WAIT, Duration::from_secs);
+    let most = MAX_WAIT.as_secs();
+    if wait <= MAX_WAIT { Ok(wait) } else { Err(UsageError(format!("--wait is a number from 0 to {most}"))) }
 }
 
 fn user(id: &str) -> Result<UserId, UsageError> {

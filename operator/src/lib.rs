@@ -6,8 +6,10 @@
 mod arguments;
 mod audit;
 mod check;
+mod create_table;
 mod import;
 mod output;
+mod report;
 mod secrets;
 mod send_test;
 mod settings;
@@ -31,8 +33,8 @@ use two_factor::{
 };
 
 use arguments::{Action, Arguments, USAGE, UsageError};
-use check::Patience;
 use output::printable;
+use report::Patience;
 use settings::Settings;
 
 /// One call of the program.
@@ -134,6 +136,7 @@ async fn perform(invocation: Invocation, out: &mut dyn Write) -> Result<Ending, 
     match action {
         Action::Help => Ok(Ending::Success),
         Action::Check { wait } => check::run(&settings, &parts, Patience::new(wait, look_again_after), out).await,
+        Action::CreateTable { wait } => create_table::run(&settings, Patience::new(wait, look_again_after), out).await,
         Action::Settings => show_settings::run(&settings, &parts, out).await,
         Action::SendTest { to } => {
             let caller = settings.caller(UserId::operator(), &*parts.random);

@@ -25,13 +25,14 @@ use two_factor::adapters::{
 };
 use two_factor_aws::SIGN_IN;
 
-use super::{Finding, Patience, Problem, Report, Waiting, innermost};
+use super::innermost;
+use crate::report::{Finding, Patience, Problem, Report, Waiting};
 
 const SANDBOX: &str = "only numbers that were verified there get messages, and little may be spent";
 const LEAVE_SANDBOX: &str = "ask AWS for production access (docs/operations.md, \"Providers\")";
 
 /// The table: its keys, its expiry, and whether it is safe from whoever deletes too much.
-pub(super) async fn table(
+pub(crate) async fn table(
     aws: &Aws,
     name: &str,
     is_production: bool,
@@ -88,16 +89,14 @@ async fn backups(
         let finding = match &answer {
             Ok(output) => judge_backups(name, output.continuous_backups_description(), is_production),
             Err(error) => match error.code() {
-                // DynamoDB says so for a while after a table was made, and no more
-                // (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateContinuousBackups.html>).
-                Some("ContinuousBackupsUnavailableException") => {
+                Some(NO_BACKUPS_YET) => {
                     if waiting.goes_on("backups", "DynamoDB is setting them up for a table that is new", patience, report).await?
                     {
                         continue;
                     }
                     Err(Problem::new("DynamoDB is still setting them up for a table that is new", WAIT))
                 }
-                Some("UnknownOperationException") => {
+                Some(NO_BACKUPS) => {
                     return report.skipped("backups", "this database, an emulated one, has none");
                 }
                 _ => Err(refused("dynamodb:DescribeContinuousBackups", error)),
@@ -109,6 +108,12 @@ async fn backups(
 
 /// What to do about what AWS is not done with.
 const WAIT: &str = "wait, and check again; --wait SECONDS waits longer";
+
+/// What DynamoDB says for a while after a table was made, and no more
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateContinuousBackups.html>).
+pub(crate) const NO_BACKUPS_YET: &str = "ContinuousBackupsUnavailableException";
+/// What an emulated database says of what it lacks.
+pub(crate) const NO_BACKUPS: &str = "UnknownOperationException";
 
 fn judge_backups(name: &str, backups: Option<&ContinuousBackupsDescription>, is_production: bool) -> Finding {
     let recovery = backups.and_then(ContinuousBackupsDescription::point_in_time_recovery_description);
@@ -229,7 +234,8 @@ fn judge_spending(is_in_sandbox: bool, limit: Option<f64>, is_production: bool, 
 }
 
 /// Why AWS did not answer a question.
-fn refused<E, R>(action: &str, error: &SdkError<E, R>) -> Problem
+/// What it means that AWS refused an action, and what mends it.
+pub(crate) fn refused<E, R>(action: &str, error: &SdkError<E, R>) -> Problem
 where
     E: Error + ProvideErrorMetadata + 'static,
     R: std::fmt::Debug,

@@ -1,13 +1,12 @@
 //! `doctor check`: everything that the service needs, looked at without changing or sending anything.
 
-mod aws;
+pub(crate) mod aws;
 mod providers;
 mod tokens;
 
 use std::{
     error::Error,
     io::{self, Write},
-    time::Duration,
 };
 
 use two_factor::{
@@ -23,23 +22,10 @@ use two_factor_aws::{NoCredentials, SIGN_IN};
 
 use crate::{
     Ending, Failure,
-    output::{counted, printable},
+    report::{Finding, Patience, Problem, Report},
     secrets::{self, ReadSecret},
     settings::{Settings, Source},
 };
-
-/// What is wrong, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Problem {
-    what: String,
-    remedy: String,
-}
-
-impl Problem {
-    fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { what: what.into(), remedy: remedy.into() }
-    }
-}
 
 /// What an error comes down to, without all that it went through.
 fn innermost(error: &dyn Error) -> String {
@@ -50,83 +36,6 @@ fn innermost(error: &dyn Error) -> String {
     error.to_string()
 }
 
-/// What one look found: how things are, or what is wrong.
-type Finding = Result<String, Problem>;
-
-/// Prints findings as they come, and counts them.
-struct Report<'a> {
-    out: &'a mut dyn Write,
-    good: u64,
-    problems: u64,
-    skipped: u64,
-}
-
-impl Report<'_> {
-    fn finding(&mut self, subject: &str, finding: &Finding) -> io::Result<()> {
-        match finding {
-            Ok(state) => {
-                self.good += 1;
-                writeln!(self.out, "ok       {subject:<12} {}", printable(state))
-            }
-            Err(Problem { what, remedy }) => {
-                self.problems += 1;
-                writeln!(self.out, "problem  {subject:<12} {}", printable(what))?;
-                writeln!(self.out, "         {:<12} -> {}", "", printable(remedy))
-            }
-        }
-    }
-
-    /// Something to know that is neither good nor bad.
-    fn notice(&mut self, subject: &str, what: &str) -> io::Result<()> {
-        writeln!(self.out, "notice   {subject:<12} {}", printable(what))
-    }
-
-    /// Something that AWS is not done with.
-    fn waiting(&mut self, subject: &str, what: &str) -> io::Result<()> {
-        writeln!(self.out, "waiting  {subject:<12} {what}")?;
-        self.out.flush()
-    }
-
-    fn skipped(&mut self, subject: &str, reason: &str) -> io::Result<()> {
-        self.skipped += 1;
-        writeln!(self.out, "skipped  {subject:<12} {reason}")
-    }
-}
-
-/// How long the operator wants to wait for what AWS is not done with yet.
-pub(crate) struct Patience {
-    left: Duration,
-    pause: Duration,
-}
-
-impl Patience {
-    /// Waits `total` at most, and looks again after each `pause`.
-    pub(crate) const fn new(total: Duration, pause: Duration) -> Self {
-        Self { left: total, pause }
-    }
-}
-
-/// The waiting for one thing.
-#[derive(Default)]
-struct Waiting {
-    is_told: bool,
-}
-
-impl Waiting {
-    /// Waits until it is time to look again, and tells the operator once; `false` where there is no patience left.
-    async fn goes_on(&mut self, subject: &str, what: &str, patience: &mut Patience, report: &mut Report<'_>) -> io::Result<bool> {
-        if patience.left < patience.pause {
-            return Ok(false);
-        }
-        if !std::mem::replace(&mut self.is_told, true) {
-            report.waiting(subject, what)?;
-        }
-        patience.left -= patience.pause;
-        tokio::time::sleep(patience.pause).await;
-        Ok(true)
-    }
-}
-
 /// Looks at everything, and says what is wrong.
 pub(crate) async fn run(
     settings: &Settings,
@@ -134,7 +43,7 @@ pub(crate) async fn run(
     mut patience: Patience,
     out: &mut dyn Write,
 ) -> Result<Ending, Failure> {
-    let mut report = Report { out, good: 0, problems: 0, skipped: 0 };
+    let mut report = Report::new(out);
     let http = public_client(&settings.vars)?;
 
     let aws = reach_aws(settings);
@@ -183,14 +92,7 @@ pub(crate) async fn run(
         }
     }
 
-    let Report { good, problems, skipped, .. } = report;
-    let skipped = if skipped == 0 { String::new() } else { format!(", {skipped} skipped") };
-    writeln!(
-        out,
-        "\n{}: {good} ok{skipped}",
-        if problems == 0 { "no problems".to_owned() } else { counted(problems, "problem") }
-    )?;
-    Ok(Ending::success_if(problems == 0))
+    Ok(report.end()?)
 }
 
 /// Reads the secrets. Returns the settings with what is in them, and whether all of that is known.
@@ -256,14 +158,16 @@ fn names(settings: &Settings, vars: &Vars, report: &mut Report<'_>) -> io::Resul
     Ok(())
 }
 
-fn reach_aws(settings: &Settings) -> Result<Aws, Problem> {
+/// The way to AWS.
+pub(crate) fn reach_aws(settings: &Settings) -> Result<Aws, Problem> {
     if let Some(NoCredentials { reason }) = &settings.no_credentials {
         return Err(Problem::new(format!("no credentials: {reason}"), SIGN_IN));
     }
     settings.credentials.clone().open(&settings.vars).map_err(|error| wrong_setting(&error))
 }
 
-fn region(aws: &Aws, settings: &Settings) -> String {
+/// Where in AWS that leads, and as whom.
+pub(crate) fn region(aws: &Aws, settings: &Settings) -> String {
     let region = aws.config().region().map_or_else(String::new, ToString::to_string);
     format!("region {region}; credentials from {}", settings.credentials_from())
 }

@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -459,22 +462,25 @@ async fn a_secret_that_cannot_be_read_is_one_problem_not_many() {
     outcome.is_problem("sms", "503 sms_not_configured", "into the secret");
 }
 
+/// A table with this sort key, and without expiry.
+async fn make_table(database: &Client, name: &str, sort_key: &str) {
+    let mut table = database.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+    for (attribute, role) in [("pk", KeyType::Hash), (sort_key, KeyType::Range)] {
+        let definition = AttributeDefinition::builder().attribute_name(attribute).attribute_type(ScalarAttributeType::S);
+        let key = KeySchemaElement::builder().attribute_name(attribute).key_type(role);
+        table = table.attribute_definitions(definition.build().unwrap()).key_schema(key.build().unwrap());
+    }
+    table.send().await.unwrap();
+}
+
 #[tokio::test]
 async fn the_table_has_to_be_there_with_its_keys_and_its_expiry() {
-    use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
     let deployment = Deployment::sound().await;
     let with_table = async |name| deployment.check_with(&[("SMS_PROVIDERS", "sns"), ("TABLE_NAME", name)]).await;
     with_table("elsewhere").await.is_problem("table", "there is no table elsewhere", "output TableName");
     let database = client(&sdk_config(&deployment.database.endpoint()).unwrap());
-    for (name, sort_key) in [("foreign", "created"), ("lasting", "sk")] {
-        let mut table = database.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
-        for (attribute, role) in [("pk", KeyType::Hash), (sort_key, KeyType::Range)] {
-            let definition = AttributeDefinition::builder().attribute_name(attribute).attribute_type(ScalarAttributeType::S);
-            let key = KeySchemaElement::builder().attribute_name(attribute).key_type(role);
-            table = table.attribute_definitions(definition.build().unwrap()).key_schema(key.build().unwrap());
-        }
-        table.send().await.unwrap();
-    }
+    make_table(&database, "foreign", "created").await;
+    make_table(&database, "lasting", "sk").await;
     with_table("foreign").await.is_problem("table", "foreign has other keys", "belongs to something else");
     let outcome = with_table("lasting").await;
     outcome.is_ok("table", "lasting is active");
@@ -532,6 +538,60 @@ async fn a_check_waits_for_what_aws_is_not_done_with_as_long_as_it_may() {
     deployment.storage.fail_next_of("DescribeContinuousBackups", 1, unready());
     let outcome = deployment.doctor(&only_sns, &["check", "--wait", "0"]).await;
     outcome.is_problem("backups", "still setting them up", "--wait SECONDS");
+}
+
+#[tokio::test]
+async fn a_table_is_made_once_with_expiry_recovery_and_protection() {
+    let deployment = Deployment::sound().await;
+    let here = [("TABLE_NAME", "fresh")];
+    let unready = || Fault::Error(400, "ContinuousBackupsUnavailableException");
+    let turned_on = || Fault::Answer(json!({"ContinuousBackupsDescription": {"ContinuousBackupsStatus": "ENABLED"}}));
+    deployment.storage.fail_in_turns("UpdateContinuousBackups", [Some(unready()), Some(turned_on())]);
+    for made in ["made", "there before"] {
+        deployment.storage.take_calls();
+        let outcome = deployment.doctor(&here, &["table", "create"]).await;
+        assert_eq!(outcome.ending.code(), 0, "{made}: {}{}", outcome.out, outcome.err);
+        outcome.is_ok("aws", "region eu-central-1");
+        outcome.is_ok("table", "fresh is active, with the keys `pk` and `sk`");
+        outcome.is_ok("expiry", "attribute `ttl`");
+        outcome.is_ok("backups", "recovery is on");
+        outcome.is_ok("deletion", "is protected");
+        assert!(outcome.out.contains("waiting  backups") && outcome.out.ends_with("no problems: 5 ok\n"), "{}", outcome.out);
+        let calls = deployment.storage.calls();
+        for changed in ["CreateTable", "UpdateTimeToLive", "UpdateTable"] {
+            assert_eq!(calls.iter().filter(|call| *call == changed).count(), usize::from(made == "made"), "{made}: {changed}");
+        }
+    }
+    let outcome = deployment.doctor(&[("TABLE_NAME", "other")], &["table", "create", "--wait", "0"]).await;
+    outcome.is_problem("table", "not on yet: DynamoDB is setting them up", "say it again; --wait");
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_be_made_is_told_with_what_to_do() {
+    let deployment = Deployment::sound().await;
+    let create = async || deployment.doctor(&[("TABLE_NAME", "fresh")], &["table", "create"]).await;
+    let denied = || Fault::Error(400, "AccessDeniedException");
+    deployment.storage.fail_next_of("CreateTable", 1, denied());
+    let outcome = create().await;
+    outcome.is_problem("table", "CreateTable failed", "needs dynamodb:CreateTable");
+    assert_eq!(outcome.ending.code(), 1);
+    deployment.storage.fail_next_of("UpdateContinuousBackups", 1, denied());
+    create().await.is_problem("table", "AccessDeniedException", "needs dynamodb:UpdateContinuousBackups");
+    // The embedded database has no recovery, as Amazon's DynamoDB Local has none.
+    deployment.storage.recover();
+    deployment.storage.fail_next_of("UpdateTable", 1, denied());
+    create().await.is_problem("table", "AccessDeniedException", "needs dynamodb:UpdateTable");
+    let outcome = create().await;
+    assert!(outcome.out.contains("skipped  backups      this database, an emulated one, has none"), "{}", outcome.out);
+    outcome.is_ok("deletion", "is protected");
+    assert_eq!(outcome.ending.code(), 0, "{}", outcome.out);
+
+    let database = client(&sdk_config(&deployment.database.endpoint()).unwrap());
+    let outcome = deployment.doctor(&[("TABLE_NAME", "x")], &["table", "create"]).await;
+    assert!(outcome.err.contains("TABLE_NAME"), "{}", outcome.err);
+    make_table(&database, "foreign", "created").await;
+    let outcome = deployment.doctor(&[("TABLE_NAME", "foreign")], &["table", "create"]).await;
+    outcome.is_problem("table", "has other keys", "the name of a table that is not there yet");
 }
 
 #[tokio::test]
@@ -668,7 +728,9 @@ async fn wrong_arguments_are_explained_and_end_with_2() {
         (&["import", "phones", "more"], "one file"),
         (&["import", "--yes", "--dry-run"], "exclude each other"),
         (&["settings", "all"], "settings takes no argument"),
-        (&["settings", "--wait", "1"], "--wait is for check"),
+        (&["settings", "--wait", "1"], "--wait is for check and table create"),
+        (&["table"], "table takes create"),
+        (&["table", "delete"], "table takes create"),
         (&["check", "--wait", "100000"], "from 0 to 86400"),
         (&["user", "show", ""], "1 to 128 characters"),
         (&["audit", "alice", "--limit", "many"], "many"),
@@ -687,9 +749,19 @@ async fn wrong_arguments_are_explained_and_end_with_2() {
     }
     let help = doctor(&[], &["--help"]).await;
     assert_eq!(help.ending.code(), 0);
-    for command in
-        ["check", "send-test", "settings", "user show", "user unlock", "user reset", "user erase", "import", "audit", "token"]
-    {
+    for command in [
+        "check",
+        "table create",
+        "send-test",
+        "settings",
+        "user show",
+        "user unlock",
+        "user reset",
+        "user erase",
+        "import",
+        "audit",
+        "token",
+    ] {
         assert!(help.out.contains(&format!("\n  {command} ")), "{command}");
     }
     assert!(help.out.lines().all(|line| line.chars().count() <= 130));
