@@ -23,6 +23,10 @@ ROUNDS ?= 1000
 # How `make test-api` tries: with these seeds, and so many examples of each operation.
 SEEDS ?= 1 2 3
 EXAMPLES ?= 100
+# What `make image` calls the container.
+IMAGE ?= two-factor-server
+# This machine's processor, as Rust calls it.
+MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),aarch64,x86_64)
 # What is built and deployed: arm64 or x86_64.
 ARCH ?= arm64
 # Parameters of `make deploy`, beside the architecture; those that are not named keep their values.
@@ -51,8 +55,8 @@ RIE = $$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-$(ARCH))
 
 # What `make` alone lists.
 USE := run token doctor estimate cost
-DEVELOP := test test-hosts test-api test-django test-typescript test-races mutants check fmt watch sam-local sam-local-api test-sam-local invoke database events template unused deny smoke-watch clean
-RELEASE := build test-bootstraps test-emulators test-cloud bench-cold bench-server sam-build deploy
+DEVELOP := test test-hosts test-api test-django test-typescript test-races mutants check fmt watch sam-local sam-local-api test-sam-local invoke database events template manifests unused deny smoke-watch clean
+RELEASE := build test-bootstraps test-emulators test-cloud bench-cold bench-server sam-build deploy image test-image
 .PHONY: help two-factor-local $(USE) $(DEVELOP) $(RELEASE)
 
 # cargo finds cargo-lambda there, and cargo-lambda zig, which links for the C library of Lambda's Linux.
@@ -162,6 +166,16 @@ template: $(TOOLS) ## Check template.yaml: cfn-lint, sam validate, checkov (.che
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)/bin/sam validate --lint
 	$(VENV)/bin/checkov
 
+manifests: $(TOOLS) ## Check deploy/ and Dockerfile: schemas of Kubernetes, checkov, hadolint, and the server with each overlay's environment
+	cargo build --quiet --workspace --bin two-factor-server --bin doctor
+	@mkdir -p target/manifests
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python tests/cloud/kubernetes.py target/manifests $(BINARIES)
+	$(VENV)/bin/checkov --config-file deploy/.checkov.yaml --framework kubernetes --directory target/manifests
+	$(VENV)/bin/checkov --config-file deploy/.checkov.yaml --framework cloudformation --file deploy/table.yaml
+	$(VENV)/bin/checkov --config-file deploy/.checkov.yaml --framework dockerfile --file Dockerfile
+	$(VENV)/bin/cfn-lint deploy/table.yaml
+	$(VENV)/bin/hadolint Dockerfile
+
 sam-build: $(TOOLS) ## Build the template's functions into .aws-sam, as `sam deploy` takes them (ARCH=arm64 or x86_64)
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam build --parameter-overrides Architecture=$(ARCH)
 
@@ -178,6 +192,12 @@ sam-local-api: $(TOOLS) ## Serve the API from such containers, as API Gateway wo
 
 test-sam-local: $(TOOLS) ## Enroll, verify and ask for the status through both
 	$(VENV)/bin/python tests/sam_local.py $(ARCH)
+
+image: ## Build the container of the server outside Lambda, for this machine's processor (IMAGE=two-factor-server)
+	docker buildx build --load --tag $(IMAGE) .
+
+test-image: $(TOOLS) two-factor-local ## Build it, look into it, enroll and verify with it
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python tests/image.py $(BINARIES)/two-factor-local $(MACHINE)-unknown-linux-musl
 
 deploy: sam-build ## Deploy what sam-build built, for the same architecture (ARCH=arm64 PARAMETERS="AllowedCountries=US,CA")
 	SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam deploy --parameter-overrides Architecture=$(ARCH) $(PARAMETERS)

@@ -9,6 +9,7 @@ mod check;
 mod create_table;
 mod import;
 mod output;
+pub mod program;
 mod report;
 mod secrets;
 mod send_test;

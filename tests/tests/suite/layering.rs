@@ -53,6 +53,7 @@ fn a_function_is_a_thin_shell_over_app_and_api() {
             "two-factor-local",
             "two-factor-secrets",
             "two-factor-operator",
+            "two-factor-container",
             "two-factor-tests",
             "two-factor-bench",
         ] {
