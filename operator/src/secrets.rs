@@ -10,11 +10,12 @@ use two_factor::{
         secrets::{CachedSecret, Secret, SecretsManagerSource, read_plain},
     },
     config::{
-        Vars,
+        ConfigError, Vars,
         auth::takes_token_secret,
+        secret_id::SecretId,
         settings::{AUTH_JWT_SECRET, SECRET_ID, Setting, TOKEN_SECRET_ID},
     },
-    ports::{Clock, SecretError},
+    ports::{Clock, SecretError, SecretSource},
 };
 
 /// One secret, and what came of reading it.
@@ -29,20 +30,30 @@ pub(crate) struct ReadSecret {
     pub(crate) found: Result<Secret, SecretError>,
 }
 
-/// Reads every secret that the settings name; the one that wins over the others last.
-pub(crate) async fn read(vars: &Vars, aws: &Aws, clock: &Arc<dyn Clock>) -> Vec<ReadSecret> {
-    let source = |id: &str| Arc::new(SecretsManagerSource::new(Client::new(aws.config()), id));
+/// Reads every secret that the settings name; the one that wins over the others last. `None` where one of them is in AWS, and there is
+/// no way there.
+///
+/// # Errors
+/// When a name has none of the forms that it may have.
+pub(crate) async fn read(vars: &Vars, aws: Option<&Aws>, clock: &Arc<dyn Clock>) -> Result<Option<Vec<ReadSecret>>, ConfigError> {
+    SecretId::must_be_in_secrets_manager(&TOKEN_SECRET_ID, vars)?;
+    let in_aws = |id: &str| {
+        let source = aws.map(|aws| SecretsManagerSource::new(Client::new(aws.config()), id));
+        source.map(|source| Arc::new(source) as Arc<dyn SecretSource>)
+    };
     let mut read = Vec::new();
     if let Some(id) = SECRET_ID.get(vars) {
-        let found = CachedSecret::new(source(id), Arc::clone(clock)).load().await;
+        let Some(source) = two_factor_secrets::source(vars)?.or_else(|| in_aws(id)) else { return Ok(None) };
+        let found = CachedSecret::new(source, Arc::clone(clock)).load().await;
         read.push(ReadSecret { setting: SECRET_ID, id: id.to_owned(), output: "SecretArn", found });
     }
     if let Some(id) = TOKEN_SECRET_ID.get(vars).filter(|_| takes_token_secret(vars)) {
-        let found = read_plain(&*source(id)).await;
+        let Some(source) = in_aws(id) else { return Ok(None) };
+        let found = read_plain(&*source).await;
         let found = found.map(|text| Secret::from([(AUTH_JWT_SECRET.name.to_owned(), text.expose_secret().to_owned())]));
         read.push(ReadSecret { setting: TOKEN_SECRET_ID, id: id.to_owned(), output: "TokenSecretArn", found });
     }
-    read
+    Ok(Some(read))
 }
 
 /// Whether the settings name any secret that is read.

@@ -70,11 +70,13 @@ async fn read_secrets(settings: &Settings, parts: &Parts) -> Result<(Vec<ReadSec
     if !secrets::are_named(&settings.vars) {
         return Ok((Vec::new(), Vec::new()));
     }
-    if let Some(missing) = &settings.no_credentials {
-        return Ok((Vec::new(), vec![missing.to_string()]));
-    }
-    let aws = settings.credentials.clone().open(&settings.vars)?;
-    let read = secrets::read(&settings.vars, &aws, &parts.clock).await;
+    let aws = match &settings.no_credentials {
+        Some(_) => None,
+        None => Some(settings.credentials.clone().open(&settings.vars)?),
+    };
+    let Some(read) = secrets::read(&settings.vars, aws.as_ref(), &parts.clock).await? else {
+        return Ok((Vec::new(), settings.no_credentials.iter().map(ToString::to_string).collect()));
+    };
     let unreadable = read.iter().filter_map(|secret| Some(format!("{}: {}", secret.setting.name, secret.found.as_ref().err()?)));
     let unreadable = unreadable.collect();
     Ok((read, unreadable))

@@ -4,6 +4,8 @@
 //! runs elsewhere asks [`source`] first, and hands what it gets to the service (`Parts::secret`).
 
 mod file;
+#[cfg(feature = "gcp")]
+mod gcp;
 mod keys;
 
 use std::sync::Arc;
@@ -16,7 +18,12 @@ use two_factor::{
 pub use file::FileSource;
 
 /// What `SECRET_ID` may be.
-const FORMS: &str = "must be the name or ARN of a secret in AWS Secrets Manager, or file:/path of a JSON file or of a folder";
+const FORMS: &str = "must be the name or ARN of a secret in AWS Secrets Manager, file:/path of a JSON file or of a folder, \
+                     gcp:projects/P/secrets/S, or gcp:projects/P";
+
+#[cfg(not(feature = "gcp"))]
+const NO_GCP: &str =
+    "names a secret of Google Secret Manager, which this program was built without: build it with --features gcp";
 
 /// The store that `SECRET_ID` names; `None` where it is unset, or names a secret in AWS Secrets Manager. Nothing is read yet.
 ///
@@ -26,6 +33,13 @@ pub fn source(vars: &Vars) -> Result<Option<Arc<dyn SecretSource>>, ConfigError>
     match SecretId::of(&SECRET_ID, vars) {
         None | Some(SecretId::SecretsManager(_)) => Ok(None),
         Some(SecretId::Elsewhere { scheme: "file", rest }) if !rest.is_empty() => Ok(Some(Arc::new(FileSource::new(rest)))),
+        #[cfg(feature = "gcp")]
+        Some(SecretId::Elsewhere { scheme: "gcp", rest }) => match gcp::GcpSource::of(rest, vars)? {
+            Some(source) => Ok(Some(Arc::new(source))),
+            None => Err(SECRET_ID.error(FORMS)),
+        },
+        #[cfg(not(feature = "gcp"))]
+        Some(SecretId::Elsewhere { scheme: "gcp", .. }) => Err(SECRET_ID.error(NO_GCP)),
         Some(SecretId::Elsewhere { .. }) => Err(SECRET_ID.error(FORMS)),
     }
 }
@@ -46,6 +60,15 @@ mod tests {
         }
         for file in ["file:/run/secrets/two-factor", "file:///run/secrets/two-factor", "file:secrets", "file:/a:b"] {
             assert_eq!(source_of(file), Ok(Some(file.to_owned())));
+        }
+    }
+
+    #[cfg(not(feature = "gcp"))]
+    #[test]
+    fn google_secret_manager_takes_a_program_that_was_built_with_it() {
+        for gcp in ["gcp:projects/p", "gcp:projects/p/secrets/s", "gcp:"] {
+            let error = source_of(gcp).unwrap_err();
+            assert!(error.starts_with("SECRET_ID: ") && error.contains("--features gcp"), "{error}");
         }
     }
 

@@ -108,11 +108,17 @@ async fn read_secrets(
         report.finding("secret", &Ok(state.to_owned()))?;
         return Ok((vars, true));
     }
-    let Some(aws) = aws else {
-        report.skipped("secret", "there is no way to AWS")?;
-        return Ok((vars, false));
+    let read = match secrets::read(&vars, aws, &parts.clock).await {
+        Ok(Some(read)) => read,
+        Ok(None) => {
+            report.skipped("secret", "there is no way to AWS")?;
+            return Ok((vars, false));
+        }
+        Err(error) => {
+            report.finding("secret", &Err(wrong_setting(&error)))?;
+            return Ok((vars, false));
+        }
     };
-    let read = secrets::read(&vars, aws, &parts.clock).await;
     for secret in &read {
         let subject = if secret.setting == TOKEN_SECRET_ID { "token-secret" } else { "secret" };
         let finding = match &secret.found {

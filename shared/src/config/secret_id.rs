@@ -38,7 +38,7 @@ impl<'a> SecretId<'a> {
         match Self::of(setting, vars) {
             None | Some(Self::SecretsManager(_)) => Ok(()),
             Some(Self::Elsewhere { .. }) => Err(setting.error(
-                "must be the name or ARN of a secret in Secrets Manager here; file:… is a form of SECRET_ID, outside Lambda only",
+                "must be the name or ARN of a secret in Secrets Manager here; file:… and gcp:… are forms of SECRET_ID, outside Lambda only",
             )),
         }
     }

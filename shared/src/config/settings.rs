@@ -120,7 +120,7 @@ settings! {
     APP_ENV = text("APP_ENV", Some("production"), "production or development");
     APP_NAME = text("APP_NAME", Some("CODITECT"), "the name in the text messages");
     TABLE_NAME = text("TABLE_NAME", Some("sms-2fa"), "the table in DynamoDB");
-    SECRET_ID = text("SECRET_ID", None, "the JSON secret: a name or ARN in Secrets Manager; outside Lambda also file:…");
+    SECRET_ID = text("SECRET_ID", None, "the JSON secret: a name or ARN in Secrets Manager; outside Lambda also file:… and gcp:…");
     TOKEN_SECRET_ID = text("TOKEN_SECRET_ID", None, "the name or ARN of the secret that is the token secret alone");
     CODE_PEPPER = secret("CODE_PEPPER", "the key of every stored digest, at least 32 bytes");
     CODE_PEPPER_PREVIOUS = secret("CODE_PEPPER_PREVIOUS", "the pepper before this one, while it is rotated");

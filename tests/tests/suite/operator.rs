@@ -663,6 +663,33 @@ async fn each_problem_of_a_secret_has_its_own_remedy() {
 }
 
 #[tokio::test]
+async fn a_secret_that_is_mounted_is_read_as_the_server_reads_it_and_aws_is_not_asked() {
+    let deployment = Deployment::sound().await;
+    let folder = std::env::temp_dir().join(format!("two-factor-mounted-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    for (file, value) in secret().as_object().unwrap() {
+        fs::write(folder.join(file.to_lowercase().replace('_', "-")), value.as_str().unwrap()).unwrap();
+    }
+    let refused = Mock::given(method("POST")).and(header("x-amz-target", "secretsmanager.GetSecretValue"));
+    deployment.answers(refused, 400, json!({"__type": "AccessDeniedException"})).await;
+    let id = format!("file:{}", folder.display());
+    let here = [("SECRET_ID", &*id)];
+    let outcome = deployment.check_with(&here).await;
+    outcome.is_ok("secret", "readable; it holds CODE_PEPPER");
+    outcome.is_ok("twilio", "");
+    let settings = deployment.doctor(&here, &["settings"]).await;
+    settings.has_setting("TWILIO_AUTH_TOKEN", "(hidden)", &format!("secret {id}"));
+    let shown = deployment
+        .doctor(&[("SECRET_ID", &id), ("AUTH_JWT_SECRET", "s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t")], &["user", "show", "alice"])
+        .await;
+    assert_eq!(shown.ending.code(), 0, "{shown:?}");
+    fs::remove_dir_all(&folder).unwrap();
+    deployment.check_with(&here).await.is_problem("secret", "does not exist", "mount the secret at this path");
+    let wrong = deployment.check_with(&[("SECRET_ID", "vault:two-factor")]).await;
+    wrong.is_problem("secret", "SECRET_ID must be the name or ARN", "change SECRET_ID");
+}
+
+#[tokio::test]
 async fn every_setting_is_shown_with_where_it_came_from_and_no_secret_is() {
     let deployment = Deployment::sound().await;
     let file = std::env::temp_dir().join(format!("two-factor-doctor-settings-{}.env", std::process::id()));
