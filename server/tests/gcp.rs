@@ -8,11 +8,15 @@
 
 mod program;
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
-use two_factor::{adapters::http::public_client, config::Vars};
+use two_factor::{
+    adapters::{http::public_client, system::SystemClock},
+    config::Vars,
+    ports::Clock as _,
+};
 use two_factor_tests::tokens::SigningKey;
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
@@ -70,8 +74,8 @@ impl World {
 }
 
 async fn setup(port: &str, user: &str) -> (u16, Value) {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    let token = SigningKey::hmac(TOKEN_SECRET).token("", &json!({"sub": user, "exp": (now + Duration::from_mins(5)).as_secs()}));
+    let exp = SystemClock.now().plus(Duration::from_mins(5)).as_secs_ceil();
+    let token = SigningKey::hmac(TOKEN_SECRET).token("", &json!({"sub": user, "exp": exp}));
     let url = format!("http://127.0.0.1:{port}/api/v1/auth/2fa/setup");
     let body = json!({"method": "sms", "phone_number": "+12015550123"});
     let request = public_client(&Vars::default()).unwrap().post(url).bearer_auth(token).json(&body);
