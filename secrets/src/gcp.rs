@@ -3,14 +3,14 @@
 //! Who asks is found as every Google client finds it: workload identity and attached service accounts at the metadata server,
 //! `GOOGLE_APPLICATION_CREDENTIALS`, or what `gcloud auth application-default login` left.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, error::Error, fmt, iter::successors, time::Duration};
 
 use google_cloud_auth::credentials::mds;
 use google_cloud_gax::{
     error::rpc::Code,
     retry_policy::{Aip194Strict, RetryPolicyExt as _},
 };
-use google_cloud_secretmanager_v1::{Error, client::SecretManagerService};
+use google_cloud_secretmanager_v1::{Error as GoogleError, client::SecretManagerService};
 use secrecy::SecretString;
 use tokio::{
     sync::OnceCell,
@@ -171,8 +171,8 @@ impl GcpSource {
     }
 }
 
-impl std::fmt::Debug for GcpSource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for GcpSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GcpSource").field("name", &self.name).finish_non_exhaustive()
     }
 }
@@ -244,12 +244,12 @@ async fn access(client: &SecretManagerService, version: &str) -> Result<String, 
 }
 
 /// What Google's answer means. Its own words go to the log: they name the principal, which an operator wants to know.
-fn trouble_of(version: &str, error: &Error) -> Trouble {
+fn trouble_of(version: &str, error: &GoogleError) -> Trouble {
     if error.is_authentication() {
         return no_credentials(error);
     }
     let status = error.status();
-    let message = status.map_or_else(|| error.to_string(), |status| status.message.clone());
+    let answer = status.map_or_else(|| causes(error), |status| status.message.clone());
     let secret = version.split("/versions/").next().unwrap_or(version);
     let trouble = |kind, problem: &str, remedy: String| Trouble { kind, problem: problem.to_owned(), remedy };
     match status.map(|status| status.code) {
@@ -262,7 +262,7 @@ fn trouble_of(version: &str, error: &Error) -> Trouble {
             let remedy = format!("enable it, or give the secret a new one: gcloud secrets versions add {secret}");
             trouble(SecretErrorKind::NotFound, "has a version that is disabled or destroyed", remedy)
         }
-        Some(Code::PermissionDenied) if message.contains("has not been used") || message.contains("SERVICE_DISABLED") => {
+        Some(Code::PermissionDenied) if answer.contains("has not been used") => {
             let remedy = "gcloud services enable secretmanager.googleapis.com, in this project".to_owned();
             trouble(SecretErrorKind::NotPermitted, "cannot be read: the API is not enabled", remedy)
         }
@@ -274,19 +274,24 @@ fn trouble_of(version: &str, error: &Error) -> Trouble {
             trouble(SecretErrorKind::NotFound, "has no name that Google Secret Manager knows", "correct SECRET_ID".to_owned())
         }
         _ => {
-            tracing::error!(secret, message, "the secret cannot be read");
+            tracing::error!(secret, error = answer, "the secret cannot be read");
             let remedy = "look at the way to secretmanager.googleapis.com, and at Google's status".to_owned();
             trouble(SecretErrorKind::Unavailable, "cannot be read", remedy)
         }
     }
 }
 
-fn no_credentials(error: &dyn std::error::Error) -> Trouble {
-    tracing::error!(error = error.to_string(), "no credentials of Google");
+fn no_credentials(error: &dyn Error) -> Trouble {
+    tracing::error!(error = causes(error), "no credentials of Google");
     Trouble {
         kind: SecretErrorKind::Unavailable,
         problem: "cannot be asked for: there are no credentials of Google".to_owned(),
         remedy: "run with workload identity or a service account; on your own machine, gcloud auth application-default login"
             .to_owned(),
     }
+}
+
+/// The error, and what it comes from.
+fn causes(error: &dyn Error) -> String {
+    successors(Some(error), |&error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
