@@ -6,6 +6,7 @@ token, as its pods do.
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -113,6 +114,15 @@ def check_table(account):
     return outputs
 
 
+def guides_token(secret):
+    """What the commands of docs/kubernetes.md make of the issuer's secret."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs" / "kubernetes.md").read_text(), flags=re.MULTILINE | re.DOTALL)
+    [making] = [block for block in blocks if "TOKEN=" in block]
+    script = making + 'printf %s "$TOKEN"'
+    environment = {"PATH": os.environ["PATH"], "AUTH_JWT_SECRET": secret}
+    return subprocess.run(["sh", "-euc", script], env=environment, check=True, capture_output=True, text=True).stdout
+
+
 def get(port, path, token=None):
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Authorization": f"Bearer {token}"} if token else {})
     with urllib.request.urlopen(request, timeout=30) as reply:
@@ -152,10 +162,7 @@ def serve(account, name, pod, outputs, folder):
             except OSError:
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.1)
-        doctor = [str(BINARIES / "doctor"), "token", "--sub", "alice"]
-        issuer = {"APP_ENV": "development", "AUTH_JWT_SECRET": secrets["two-factor"]["auth-jwt-secret"]}
-        token = subprocess.run(doctor, env=issuer, cwd=folder, check=True, capture_output=True, text=True).stdout
-        status = json.loads(get(port, f"{BASE}/setup", token.strip()))
+        status = json.loads(get(port, f"{BASE}/setup", guides_token(secrets["two-factor"]["auth-jwt-secret"])))
         assert status["enabled"] is False, status
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert not [line for line in lines if line["level"] == "ERROR"], lines
