@@ -13,6 +13,7 @@ use two_factor_tests::{
     captured_log::CapturedLog,
     service::{HOME, Reply, TestService, User, WORK},
 };
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
 const USER_AGENT: &str = "audit-test/1.0 (a phone)";
 /// What a test's client says of itself before it gets to the service: a tab is a control character.
@@ -390,4 +391,32 @@ async fn in_development_a_code_is_in_the_answer_and_nowhere_else_s6_s22() {
     let secrets: Vec<_> = backup_codes.iter().flat_map(|code| [code.clone(), code.replace('-', "")]).collect();
     assert_silent("log and table", &texts.join("\n"), &[code], &secrets);
     assert_eq!(requests(&log).len(), 3);
+}
+
+#[tokio::test]
+async fn a_send_that_a_later_provider_took_leaves_a_record_of_all_that_were_asked_s24() {
+    let plivo = MockServer::start().await;
+    let taken = json!({"message": "message(s) queued", "message_uuid": ["db3ce55a"], "api_id": "x"});
+    Mock::given(any()).respond_with(ResponseTemplate::new(202).set_body_json(taken)).mount(&plivo).await;
+    let service = TestService::production(&[
+        ("SMS_PROVIDERS", "twilio,plivo"),
+        ("PLIVO_AUTH_ID", "MA0123456789"),
+        ("PLIVO_AUTH_TOKEN", "token"),
+        ("PLIVO_FROM", "+15005550007"),
+        ("PLIVO_BASE_URL", &plivo.uri()),
+    ])
+    .await;
+    service.inbox.script([Twilio::refusal(401, 20003)]);
+    service.user("alice").setup(HOME).await.expect(200);
+    service.user("bob").setup(WORK).await.expect(200);
+    let deliveries = async |user| {
+        let trail = service.audit_trail(user).await;
+        let deliveries = trail.into_iter().filter(|entry| entry.event == "delivery");
+        let attempts =
+            |entry: &AuditEntry| entry.details.iter().find(|(name, _)| name == "attempts").map(|(_, value)| value.clone());
+        deliveries.map(|entry| (attempts(&entry), entry.outcome)).collect::<Vec<_>>()
+    };
+    let asked = "twilio auth_failed 20003, plivo accepted db3ce55a";
+    assert_eq!(deliveries("alice").await, [(Some(asked.to_owned()), "success".to_owned())]);
+    assert_eq!(deliveries("bob").await, [], "the first that was asked took it, as the record of the send says");
 }
