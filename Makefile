@@ -8,6 +8,7 @@ SHELL := /bin/sh
 WATCH_PORT ?= 9000
 # Whom `make token` is for.
 SUB ?= alice
+export SUB
 # What `make estimate` reckons with: users, messages to each of them a month, the countries' shares in percent, the provider.
 USERS ?= 1000
 SMS ?= 2
@@ -145,7 +146,7 @@ fmt: ## Format the code
 	cargo fmt --all
 
 token: ## Print a development token (SUB=alice)
-	@$(LOCAL) token '$(SUB)'
+	@$(LOCAL) token "$$SUB"
 
 doctor: ## Check a deployment, look at accounts and help their users (ARGS="check"; docs/operations.md)
 	@cargo build --quiet --workspace --bin doctor
