@@ -61,7 +61,9 @@ fn the_list_of_targets_has_each_described_target_once() {
 /// the server, which has a profile of its own; and of what has Google's client in it, which no other target is to wait for.
 fn selections_of_the_makefile() -> BTreeSet<Selection> {
     let mut selections = BTreeSet::new();
-    for line in makefile().lines().filter(|line| line.starts_with('\t') && !line.contains("--profile server") && !line.contains("$(GCP)")) {
+    for line in
+        makefile().lines().filter(|line| line.starts_with('\t') && !line.contains("--profile server") && !line.contains("$(GCP)"))
+    {
         for (command, tests) in [("cargo run ", false), ("cargo build ", false), ("cargo test ", true)] {
             let Some((_, arguments)) = line.split_once(command) else { continue };
             let words: Vec<&str> = arguments.split_whitespace().take_while(|word| *word != "--").collect();
