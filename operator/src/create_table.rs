@@ -2,7 +2,10 @@
 
 use std::io::{self, Write};
 
-use aws_sdk_dynamodb::{Client, error::ProvideErrorMetadata as _, types::PointInTimeRecoverySpecification};
+use aws_sdk_dynamodb::{
+    Client, error::ProvideErrorMetadata as _, operation::describe_table::DescribeTableError,
+    types::PointInTimeRecoverySpecification,
+};
 use two_factor::{
     adapters::dynamodb::{
         client,
@@ -31,15 +34,26 @@ pub(crate) async fn run(settings: &Settings, mut patience: Patience, out: &mut d
     report.finding("aws", &aws.as_ref().map(|aws| region(aws, settings)).map_err(Clone::clone))?;
     let Ok(aws) = aws else { return Ok(report.end()?) };
     let client = client(aws.config());
-    let made = match ensure_table(&client, &name).await {
+    let made = match make(&client, &name).await {
         Ok(()) => protect(&client, &name, &mut patience, &mut report).await?,
-        Err(error) => Err(not_made(&error)),
+        Err(problem) => Err(problem),
     };
     match made {
         Ok(()) => aws::table(&aws, &name, is_production, &mut patience, &mut report).await?,
         Err(problem) => report.finding("table", &Err(problem))?,
     }
     Ok(report.end()?)
+}
+
+/// Makes the table, and turns its expiry on.
+async fn make(client: &Client, name: &str) -> Result<(), Problem> {
+    // Asked first for the sake of a plain answer where there is no way to the database.
+    if let Err(error) = client.describe_table().table_name(name).send().await
+        && !error.as_service_error().is_some_and(DescribeTableError::is_resource_not_found_exception)
+    {
+        return Err(refused("dynamodb:DescribeTable", &error));
+    }
+    ensure_table(client, name).await.map_err(|error| not_made(&error))
 }
 
 fn not_made(error: &TableError) -> Problem {

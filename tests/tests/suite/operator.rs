@@ -586,6 +586,10 @@ async fn a_table_that_cannot_be_made_is_told_with_what_to_do() {
     outcome.is_ok("deletion", "is protected");
     assert_eq!(outcome.ending.code(), 0, "{}", outcome.out);
 
+    let unreachable = [("TABLE_NAME", "fresh"), ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")];
+    let outcome = deployment.doctor(&unreachable, &["table", "create"]).await;
+    outcome.is_problem("table", "Connection refused", "AWS_REGION");
+
     let database = client(&sdk_config(&deployment.database.endpoint()).unwrap());
     let outcome = deployment.doctor(&[("TABLE_NAME", "x")], &["table", "create"]).await;
     assert!(outcome.err.contains("TABLE_NAME"), "{}", outcome.err);
