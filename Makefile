@@ -108,7 +108,7 @@ test-races: ## Play rounds of requests at once, with and without storage that fa
 
 mutants: $(MUTANTS) ## Break the domain and the use cases, a place at a time, and list what no test notices (hours)
 	$(MUTANTS) mutants --package two-factor --file 'shared/src/domain/**' --output target/mutants/domain -- --lib
-	$(MUTANTS) mutants --package two-factor --file 'shared/src/use_cases/**' --test-package two-factor-tests --output target/mutants/use_cases
+	$(MUTANTS) mutants --package two-factor --file 'shared/src/use_cases/**' --test-package two-factor --test-package two-factor-tests --output target/mutants/use_cases
 
 check: ## Check format, lints, docs and layering
 	cargo fmt --all --check

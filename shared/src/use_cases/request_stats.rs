@@ -131,3 +131,47 @@ const fn wanted(command: &Command) -> Option<Purpose> {
         | Command::Import { .. } => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        message::delivery::{Failure, FailureClass},
+        phone_number::tests::number,
+    };
+
+    fn attempt(provider: Provider, result: Result<&str, FailureClass>) -> Attempt {
+        Attempt { provider, result: result.map(str::to_owned).map_err(Failure::of), duration: Duration::ZERO }
+    }
+
+    #[test]
+    fn time_and_calls_add_up() {
+        let (mut stats, country) = (RequestStats::default(), number("+12015550123").country());
+        for (at_store, at_providers) in [(2, 30), (3, 50)] {
+            stats.store_call(Duration::from_millis(at_store));
+            stats.message(MessageKind::Test, country, Duration::from_millis(at_providers), &[]);
+        }
+        assert_eq!(
+            (stats.store_calls, stats.store_time, stats.sms_time),
+            (2, Duration::from_millis(5), Duration::from_millis(80))
+        );
+        assert_eq!(stats.messages.len(), 2);
+    }
+
+    #[test]
+    fn a_message_is_told_by_who_was_asked_last_and_found_by_what_was_in_it() {
+        let (mut stats, country) = (RequestStats::default(), number("+12015550123").country());
+        assert!(stats.code().is_none() && stats.notification().is_none() && stats.phone().is_none());
+        let failed = attempt(Provider::Twilio, Err(FailureClass::AuthFailed));
+        stats.message(MessageKind::Notification(NotificationKind::Replaced), country, Duration::ZERO, &[failed.clone()]);
+        assert!(stats.code().is_none(), "a notification is no code");
+        let taken = attempt(Provider::Plivo, Ok("id"));
+        stats.message(MessageKind::Code, country, Duration::ZERO, &[failed, taken]);
+        let told = |message: &MessageStats| (message.provider(), message.outcome(), message.message_id().map(str::to_owned));
+        assert_eq!(stats.code().map(told), Some((Some(Provider::Plivo), Some("accepted"), Some("id".to_owned()))));
+        let (kind, message) = stats.notification().unwrap();
+        assert_eq!((kind, told(message)), (NotificationKind::Replaced, (Some(Provider::Twilio), Some("auth_failed"), None)));
+        let unanswered = MessageStats { kind: MessageKind::Test, country, attempts: Vec::new() };
+        assert_eq!(told(&unanswered), (None, None, None));
+    }
+}
