@@ -921,6 +921,11 @@ async fn a_reset_user_can_enroll_anew_and_the_old_number_is_told_s18_s24() {
     let again = practice.doctor(&["user", "reset", "bob", "--yes"]).await;
     assert_eq!(again.ending, Ending::Problem);
     assert_eq!(again.err, "doctor: there is nothing to reset: no number is active and none is pending\n");
+
+    practice.service.inbox.script([Reply::refusal(400, 21_610)]);
+    let untold = practice.doctor(&["user", "reset", "alice", "--yes"]).await;
+    assert_eq!(untold.ending, Ending::Success, "it is done all the same: {}", untold.err);
+    assert!(untold.out.contains("The number +44****3456 could not be told; the audit trail says why."), "{}", untold.out);
 }
 
 /// Calls the API as this user, from a client that says what it is.
@@ -1070,6 +1075,8 @@ async fn requests_that_were_under_way_bring_nothing_of_an_erased_user_back() {
     };
     let ((), erased) = tokio::join!(send, erase);
     assert_eq!(erased.ending, Ending::Success, "{}", erased.err);
+    // Those of enrolling (two of setup, two of verify), the send, the reset, and the late one.
+    assert!(erased.out.contains("are out of 7 records"), "{}", erased.out);
     let after = stored_of(&practice, "alice").await;
     for part in [HOME, "+1****0123", SOURCE, client] {
         assert!(!after.contains(part), "{part}: {:?}", after.0);
