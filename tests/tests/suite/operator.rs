@@ -1255,6 +1255,10 @@ async fn a_test_message_says_what_it_is_and_who_took_it() {
     assert_eq!(unknown.ending, Ending::Problem);
     assert!(unknown.out.contains("unknown_outcome") && unknown.out.contains("nobody knows"), "{}", unknown.out);
 
+    let trail = practice.doctor(&["audit", "operator"]).await.out;
+    for attempts in ["twilio accepted SM00000000000000000000000000000001", "twilio opted_out 21610", "twilio unknown_outcome"] {
+        assert!(trail.contains(attempts), "{attempts}: {trail}");
+    }
     for (number, reason) in [("+33612345678", "country"), ("2015550123", "E.164"), ("+442079460000", "cannot receive")] {
         let outcome = practice.doctor(&["send-test", number]).await;
         assert!(outcome.ending == Ending::Problem && outcome.err.contains(reason), "{number}: {}", outcome.err);
