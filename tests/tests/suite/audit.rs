@@ -420,3 +420,38 @@ async fn a_send_that_a_later_provider_took_leaves_a_record_of_all_that_were_aske
     assert_eq!(deliveries("alice").await, [(Some(asked.to_owned()), "success".to_owned())]);
     assert_eq!(deliveries("bob").await, [], "the first that was asked took it, as the record of the send says");
 }
+
+#[tokio::test]
+async fn a_request_line_names_number_purpose_and_message_and_metrics_count_the_codes_that_came_back_s6() {
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    let log = CapturedLog::default();
+    let _guard = catch(&log);
+    let settings = [("METRICS_NAMESPACE", "TwoFactor"), ("SMS_COOLDOWN_SECONDS", "0"), ("SMS_MAX_PER_WINDOW", "3")];
+    let service = TestService::production(&settings).await;
+    let alice = service.user("alice");
+    alice.setup(HOME).await.expect(200);
+    let code = service.last_code();
+    alice.verify(other(&code)).await.expect_problem(400, "invalid_code");
+    let backup_codes = alice.verify(&code).await.expect(200).backup_codes();
+    alice.send_sms_for("confirm").await.expect(200);
+    alice.verify(&backup_codes[0]).await.expect(200);
+    alice.send_sms_for("change").await.expect(200);
+    alice.send_sms_for("confirm").await.expect_problem(429, "rate_limited");
+
+    let text = log.text();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).filter(|line| line["target"] == "request");
+    let lines: Vec<_> = lines.collect();
+    let purposes: Vec<_> = lines.iter().map(|line| line["purpose"].as_str().unwrap_or_default()).collect();
+    assert_eq!(purposes, ["enroll", "enroll", "enroll", "confirm", "sign_in", "change", "confirm"]);
+    let references: Vec<_> = lines.iter().map(|line| line["reference"].as_str().unwrap_or_default()).collect();
+    assert!(references[0].len() == 32 && references[1..3] == [references[0]; 2], "{references:?}");
+    assert!(references[3].len() == 32 && references[3] != references[0], "{references:?}");
+    assert!(lines[..6].iter().all(|line| line["phone"] == "+1****0123"), "{lines:?}");
+
+    assert!(lines.iter().all(|line| line["source"].as_str().is_some_and(|source| source.len() == 16)), "{lines:?}");
+
+    let measured = service.metrics.text();
+    let measured = measured.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let unverified: i64 = measured.filter_map(|line| line["UnverifiedCodes"].as_i64()).sum();
+    assert_eq!(unverified, 2, "three codes were sent, and one came back");
+}
