@@ -134,6 +134,8 @@ const fn wanted(command: &Command) -> Option<Purpose> {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
     use crate::domain::{
         message::delivery::{Failure, FailureClass},
@@ -163,7 +165,7 @@ mod tests {
         let (mut stats, country) = (RequestStats::default(), number("+12015550123").country());
         assert!(stats.code().is_none() && stats.notification().is_none() && stats.phone().is_none());
         let failed = attempt(Provider::Twilio, Err(FailureClass::AuthFailed));
-        stats.message(MessageKind::Notification(NotificationKind::Replaced), country, Duration::ZERO, &[failed.clone()]);
+        stats.message(MessageKind::Notification(NotificationKind::Replaced), country, Duration::ZERO, slice::from_ref(&failed));
         assert!(stats.code().is_none(), "a notification is no code");
         let taken = attempt(Provider::Plivo, Ok("id"));
         stats.message(MessageKind::Code, country, Duration::ZERO, &[failed, taken]);
