@@ -438,11 +438,23 @@ async fn a_request_line_names_number_purpose_and_message_and_metrics_count_the_c
     alice.send_sms_for("change").await.expect(200);
     alice.send_sms_for("confirm").await.expect_problem(429, "rate_limited");
 
+    // One that loses a race, and decides anew.
+    let stopped = service.storage.stop_next_of("TransactWriteItems");
+    let overtaken = alice.verify(&backup_codes[1]);
+    let overtaking = async {
+        stopped.done().await;
+        alice.verify(&backup_codes[2]).await.expect(200);
+        stopped.go_on();
+    };
+    let (overtaken, ()) = tokio::join!(overtaken, overtaking);
+    overtaken.expect(200);
+
     let text = log.text();
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).filter(|line| line["target"] == "request");
     let lines: Vec<_> = lines.collect();
     let purposes: Vec<_> = lines.iter().map(|line| line["purpose"].as_str().unwrap_or_default()).collect();
-    assert_eq!(purposes, ["enroll", "enroll", "enroll", "confirm", "sign_in", "change", "confirm"]);
+    assert_eq!(purposes, ["enroll", "enroll", "enroll", "confirm", "sign_in", "change", "confirm", "sign_in", "sign_in"]);
+    assert_eq!((&lines[7]["store_conflicts"], &lines[8]["store_conflicts"]), (&Value::Null, &json!(1)), "{lines:?}");
     let references: Vec<_> = lines.iter().map(|line| line["reference"].as_str().unwrap_or_default()).collect();
     assert!(references[0].len() == 32 && references[1..3] == [references[0]; 2], "{references:?}");
     assert!(references[3].len() == 32 && references[3] != references[0], "{references:?}");
