@@ -6,6 +6,8 @@ pub mod aws;
 pub mod clock;
 pub mod database;
 mod dynamodb_api;
+mod lab;
+pub mod messages;
 pub mod server;
 pub mod settings;
 pub mod sms_inbox;

@@ -119,8 +119,11 @@ async fn serve(settings: Settings) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shows a text message that reached the inbox. A terminal that is gone is no reason to stop.
+/// Shows a text message that reached its phone. A terminal that is gone is no reason to stop.
 fn announce(message: &ReceivedMessage) {
+    if !message.is_delivered {
+        return;
+    }
     drop(say(&format!("\ntext message to {}:\n  {}\n", message.to(), message.body().replace('\n', "\n  "))));
 }
 

@@ -1,4 +1,4 @@
-//! The endpoints behind one port of this machine, with what development wants beside them: the inbox, and rules for web pages.
+//! The endpoints behind one port of this machine, with what development wants beside them, and rules for web pages.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -9,7 +9,6 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::Response,
-    routing::get,
 };
 use tokio::net::TcpListener;
 use two_factor::app::App;
@@ -17,8 +16,7 @@ use two_factor_server::{connections::Server, endpoints::Endpoints, trusted_proxi
 
 use crate::{
     api_description,
-    clock::{self, MovableClock},
-    sms_inbox::SmsInbox,
+    lab::{self, Lab},
     web_pages,
 };
 
@@ -29,20 +27,20 @@ const MAX_IN_FLIGHT: usize = 1024;
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the server does beside calling the functions.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// Whether any web page may call: answers preflight requests and allows every origin. Otherwise pages of other origins are
     /// refused.
     pub any_origin: bool,
-    /// The inbox whose text messages `GET /_inbox` shows.
-    pub inbox: Option<Arc<SmsInbox>>,
-    /// The service's clock, which `POST /_clock` moves.
-    pub clock: Option<Arc<MovableClock>>,
+    /// What a developer sees and moves.
+    pub(crate) lab: Option<Arc<Lab>>,
 }
 
 /// The running server. It stops when it is dropped.
-#[derive(Debug)]
-pub struct LocalServer(Server);
+pub struct LocalServer {
+    server: Server,
+    lab: Option<Arc<Lab>>,
+}
 
 impl LocalServer {
     /// Serves `app` on `listener` until [`LocalServer::stop`].
@@ -52,12 +50,14 @@ impl LocalServer {
     pub fn start(listener: TcpListener, app: Arc<App>, options: Options) -> std::io::Result<Self> {
         let endpoints = Endpoints::new(TrustedProxies::default(), MAX_IN_FLIGHT);
         endpoints.open(app);
-        Server::start(listener, router(Arc::new(endpoints).router(), options)).map(Self)
+        let lab = options.lab.clone();
+        let server = Server::start(listener, router(Arc::new(endpoints).router(), options))?;
+        Ok(Self { server, lab })
     }
 
     /// The address it listens on.
     pub const fn address(&self) -> SocketAddr {
-        self.0.address()
+        self.server.address()
     }
 
     /// Where it is called, without a slash at the end: `http://127.0.0.1:3000`.
@@ -67,48 +67,40 @@ impl LocalServer {
 
     /// Takes no more requests and waits for those under way, a few seconds at most.
     pub async fn stop(self) {
-        self.0.stop(STOP_WITHIN).await;
+        if let Some(lab) = &self.lab {
+            lab.close();
+        }
+        self.server.stop(STOP_WITHIN).await;
     }
 }
 
 fn router(endpoints: Router, options: Options) -> Router {
+    let endpoints = match &options.lab {
+        Some(lab) => lab::watched(endpoints, lab),
+        None => endpoints,
+    };
     let endpoints = endpoints.merge(api_description::router());
-    let endpoints = match options.clock {
-        Some(clock) => endpoints.merge(clock::router(clock)),
-        None => endpoints,
-    };
-    let router = match options.inbox {
-        Some(inbox) => endpoints.route("/_inbox", get(async move || inbox.as_json())),
-        None => endpoints,
-    };
-    let router = if options.any_origin {
-        router.layer(middleware::from_fn(let_pages_call))
+    let endpoints = if options.any_origin {
+        endpoints.layer(middleware::from_fn(let_pages_call))
     } else {
-        router.layer(middleware::from_fn(refuse_other_origins))
+        endpoints.layer(middleware::from_fn(refuse_other_origins))
     };
-    router.layer(middleware::from_fn(refuse_other_names))
-}
-
-/// Lets pass what calls this machine by a loopback name.
-pub(crate) async fn refuse_other_names(request: Request, next: Next) -> Response {
-    if web_pages::called_as(request.uri(), request.headers()).is_some_and(|called| web_pages::is_loopback(&called)) {
-        return next.run(request).await;
-    }
-    let message = "This server answers to loopback names only, so that no web page reaches it under a name of its own: call it as \
-                   http://localhost or http://127.0.0.1, with its port.";
-    refusal(StatusCode::MISDIRECTED_REQUEST, message)
+    let router = match options.lab {
+        Some(lab) => endpoints.merge(lab::own_routes(lab).layer(middleware::from_fn(web_pages::refuse_strangers))),
+        None => endpoints,
+    };
+    router.layer(middleware::from_fn(web_pages::refuse_other_names))
 }
 
 /// Lets pass what no web page sends, and pages of this very server. The development secret is public, so that any page can make a
 /// token, and not to read the answer is no hindrance to one that wants text messages to be sent.
 async fn refuse_other_origins(request: Request, next: Next) -> Response {
-    let called = web_pages::called_as(request.uri(), request.headers());
-    if called.is_some_and(|called| !web_pages::is_from_another_origin(request.headers(), &called)) {
+    if web_pages::is_from_no_other_page(&request) {
         return next.run(request).await;
     }
     let message = "Web pages of other origins may call in development only, and only where nothing is really sent: start the server \
                    with SMS_INBOX=1, or without an SMS provider.";
-    refusal(StatusCode::FORBIDDEN, message)
+    web_pages::refusal(StatusCode::FORBIDDEN, message)
 }
 
 /// Answers preflight requests, and lets pages of every origin read the answers.
@@ -121,13 +113,6 @@ async fn let_pages_call(request: Request, next: Next) -> Response {
     if is_from_page {
         allow_any_origin(response.headers_mut());
     }
-    response
-}
-
-fn refusal(status: StatusCode, message: &str) -> Response {
-    let mut response = Response::new(Body::from(format!(r#"{{"message":"{message}"}}"#)));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

@@ -12,13 +12,16 @@ use two_factor::config::{
     settings::{DATABASE_PORT, PORT},
 };
 
+/// Where the local server listens if nobody says where, and nobody else listens there.
+pub const USUAL_PORT: u16 = 3000;
+
 /// What the local stack is started with.
 #[derive(Clone)]
 pub struct Settings {
     /// Every variable, for the service.
     pub variables: BTreeMap<String, String>,
-    /// `PORT`: where the local server listens; 0 takes a free one. 3000 if unset.
-    pub port: u16,
+    /// `PORT`: where the local server listens; 0 takes a free one. Where it is unset, [`USUAL_PORT`] or the next free one.
+    pub port: Option<u16>,
     /// `DATABASE_PORT`: where the embedded database listens; a free one if unset.
     pub database_port: u16,
     /// `DATABASE_BIND`: the address that the embedded database listens on, such as that of Docker's bridge; loopback if unset.
@@ -53,7 +56,7 @@ impl Settings {
             Some(_) => return Err(ConfigError::new("SMS_INBOX", "must be 1 or 0")),
         };
         Ok(Self {
-            port: PORT.port(&vars)?.unwrap_or(3000),
+            port: PORT.port(&vars)?,
             database_port: DATABASE_PORT.port(&vars)?.unwrap_or(0),
             database_bind: address(&vars, "DATABASE_BIND")?.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             data_dir: vars.get("DATA_DIR").map(PathBuf::from),

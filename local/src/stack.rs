@@ -4,13 +4,15 @@ use std::{io, net::Ipv4Addr, sync::Arc};
 
 use tokio::net::TcpListener;
 use two_factor::{
-    adapters::dynamodb::{
-        client,
-        table::{TableError, ensure_table},
+    adapters::{
+        development_token::TokenMint,
+        dynamodb::{
+            client,
+            table::{TableError, ensure_table},
+        },
     },
     app::{App, Parts, StartError, judge_settings},
-    config::{Config, ConfigError, ConfigErrors, Environment},
-    domain::Provider,
+    config::{Config, ConfigError, ConfigErrors, Environment, Vars},
 };
 
 use two_factor_aws::NoCredentials;
@@ -21,8 +23,10 @@ use crate::{
     aws::sign_in,
     clock::MovableClock,
     database::{EmbeddedDatabase, sdk_config},
+    lab::{self, Lab, Sight, Table},
+    messages::Messages,
     server::{LocalServer, Options},
-    settings::Settings,
+    settings::{Settings, USUAL_PORT},
     sms_inbox::{ReceivedMessage, SmsInbox},
 };
 
@@ -46,6 +50,9 @@ pub enum StackError {
         /// What the system says.
         error: io::Error,
     },
+    /// The server does not know where it listens.
+    #[error("PORT: {0}")]
+    Address(io::Error),
     /// The database does not start: its folder, its address or its port cannot be used.
     #[error("DATA_DIR, DATABASE_BIND or DATABASE_PORT: {0}")]
     Database(io::Error),
@@ -61,7 +68,6 @@ pub enum StackError {
 }
 
 /// The running stack. It stops when it is dropped.
-#[derive(Debug)]
 pub struct Stack {
     /// The three functions behind one port.
     pub server: LocalServer,
@@ -69,19 +75,10 @@ pub struct Stack {
     pub messages: Messages,
     /// The embedded database; `None` if the settings name another one.
     pub database: Option<EmbeddedDatabase>,
-}
-
-/// Where text messages go.
-#[derive(Clone, Debug)]
-pub enum Messages {
-    /// Nowhere: in development, where no provider is configured, codes are in the answers.
-    Answers,
-    /// Nowhere: in production, where no provider is configured, no code can be sent.
-    Nowhere,
-    /// To the inbox that `SMS_INBOX` asks for.
-    Inbox(Arc<SmsInbox>),
-    /// To people, through these providers in their order; that costs money.
-    Providers(Vec<Provider>),
+    /// Whether there is a page at `/`.
+    pub has_page: bool,
+    /// The usual port, where somebody else has it and the server took another one.
+    pub taken_port: Option<u16>,
 }
 
 impl Stack {
@@ -102,20 +99,31 @@ impl Stack {
         } else {
             judge_settings(&vars)?;
         }
-        let port = settings.port;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| StackError::Port { port, error })?;
+        let (listener, taken_port) = listen(settings.port).await?;
         let credentials = sign_in(&mut settings).await?.credentials;
         let database = start_database(&mut settings).await?;
-        let inbox = if settings.sms_inbox { Some(Arc::new(start_inbox(&mut settings, announce).await?)) } else { None };
+        let clock = Arc::new(MovableClock::default());
+        let sight = Sight::new(&clock);
+        let inbox = if settings.sms_inbox {
+            let sight = sight.clone();
+            let received = move |message: &ReceivedMessage| {
+                sight.receive(message);
+                announce(message);
+            };
+            Some(Arc::new(start_inbox(&mut settings, received).await?))
+        } else {
+            None
+        };
         let development = Environment::of(&settings.vars())? == Environment::Development;
         if development {
-            let address = listener.local_addr().map_err(|error| StackError::Port { port, error })?;
+            let address = listener.local_addr().map_err(StackError::Address)?;
             assertion_key::set_defaults(&mut settings, &format!("http://{address}"));
         }
         let vars = settings.vars();
         let secret = two_factor_secrets::source(&vars)?;
-        let clock = Arc::new(MovableClock::default());
-        let parts = Parts { clock: Arc::<MovableClock>::clone(&clock), credentials, secret, ..Parts::default() };
+        let mint = TokenMint::new(&Config::from_vars(&vars)?.auth);
+        let table = database.as_ref().map(|database| disposable(database, &vars)).transpose()?;
+        let parts = Parts { clock, credentials, secret, observer: Some(Arc::new(sight.clone())), ..Parts::default() };
         let app = Arc::new(App::start_with(vars, parts).await?);
         let messages = match inbox.clone() {
             Some(inbox) => Messages::Inbox(inbox),
@@ -125,10 +133,43 @@ impl Stack {
         };
         // Whatever a page does costs nothing then.
         let any_origin = development && matches!(messages, Messages::Answers | Messages::Inbox(_));
-        let options = Options { any_origin, inbox, clock: any_origin.then_some(clock) };
-        let server = LocalServer::start(listener, app, options).map_err(|error| StackError::Port { port, error })?;
-        Ok(Self { server, messages, database })
+        let parts = lab::Parts {
+            app: Arc::clone(&app),
+            messages: messages.clone(),
+            mint,
+            is_development: development,
+            moves_clock: any_origin,
+        };
+        let lab = Arc::new(Lab::new(sight, parts, table.filter(|_| any_origin)));
+        let server = LocalServer::start(listener, app, Options { any_origin, lab: Some(lab) }).map_err(StackError::Address)?;
+        Ok(Self { server, messages, database, has_page: development, taken_port })
     }
+}
+
+/// How many ports are tried, from the usual one on.
+const PORTS_TRIED: u16 = 100;
+
+/// Listens on `port`, or else on the usual one or the next that is free; and names the usual one, where that is taken.
+async fn listen(port: Option<u16>) -> Result<(TcpListener, Option<u16>), StackError> {
+    let bind = async |port| {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| StackError::Port { port, error })
+    };
+    if let Some(port) = port {
+        return Ok((bind(port).await?, None));
+    }
+    for port in USUAL_PORT..USUAL_PORT + PORTS_TRIED {
+        match bind(port).await {
+            Err(StackError::Port { error, .. }) if error.kind() == io::ErrorKind::AddrInUse => {}
+            bound => return Ok((bound?, (port != USUAL_PORT).then_some(USUAL_PORT))),
+        }
+    }
+    Ok((bind(USUAL_PORT).await?, None))
+}
+
+/// The table of `database`, which may be thrown away.
+fn disposable(database: &EmbeddedDatabase, vars: &Vars) -> Result<Table, StackError> {
+    let name = vars.get("TABLE_NAME").unwrap_or_default().to_owned();
+    Ok(Table { client: client(&sdk_config(&database.endpoint())?), name })
 }
 
 /// Starts the embedded database with its table and points the settings at it, unless they name another DynamoDB.

@@ -2,13 +2,20 @@
 
 use std::fmt::Display;
 
-use crate::stack::{Messages, Stack};
+use crate::{messages::Messages, stack::Stack};
 
 /// The text for a stack that has just started. `token` is a token for the user `alice`, or why there is none.
 pub fn text(stack: &Stack, token: Result<&str, &impl Display>) -> String {
     let url = stack.server.url();
-    let mut text = format!("\nSMS two-factor authentication, for development\n\n  service   {url}/api/v1/auth/2fa/\n");
+    let mut text = String::from("\nSMS two-factor authentication, for development\n\n");
     let mut line = |line: String| text.extend([&line, "\n"]);
+    if stack.has_page {
+        line(format!("  page      {url}/  to try it in a browser, and to see what happens"));
+    }
+    if let Some(port) = stack.taken_port {
+        line(format!("            (port {port} is taken; PORT chooses another one)"));
+    }
+    line(format!("  service   {url}/api/v1/auth/2fa/"));
     line(format!("  API       {url}/docs describes it, and calls it"));
     match &stack.database {
         Some(database) => line(format!("  database  embedded DynamoDB at {}", database.endpoint())),
@@ -48,7 +55,7 @@ pub fn text(stack: &Stack, token: Result<&str, &impl Display>) -> String {
         ),
         Messages::Inbox(_) => (
             format!("{enroll}; echo"),
-            format!("CODE=$(curl -s {url}/_inbox | grep -o '\"Body\":\"[0-9]*' | tail -n 1 | grep -o '[0-9]*$')\n  "),
+            format!("CODE=$(curl -s {url}/_inbox.json | grep -o '\"code\":\"[0-9]*' | head -n 1 | grep -o '[0-9]*$')\n  "),
         ),
         Messages::Providers(_) => {
             // One command each, of several lines, so that `read` never takes a pasted line for what is typed.

@@ -185,7 +185,7 @@ impl Exchange<'_> {
             metrics.emit(&RequestMetrics { function: self.function, outcome, total, stats: &self.stats, at });
         }
         let source = self.address.map(|address| self.app.service.address_pseudonym(address));
-        log::log_request(&log::RequestSummary {
+        let summary = log::RequestSummary {
             request_id: self.request.id(),
             user: self.user.as_ref(),
             source: source.as_deref(),
@@ -197,7 +197,11 @@ impl Exchange<'_> {
             assertion: self.assertion_id.as_deref(),
             total,
             stats: &self.stats,
-        });
+        };
+        log::log_request(&summary);
+        if let Some(observer) = &self.app.observer {
+            observer.ended(&summary);
+        }
         response
     }
 }

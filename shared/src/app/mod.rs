@@ -37,7 +37,7 @@ use crate::{
     },
     domain::{Provider, price},
     observability::{
-        log,
+        Observer, log,
         metrics::{self, CloudWatch, Metrics, Recorder},
     },
     ports::{Clock, Random, SecretError, SecretErrorKind, SecretSource},
@@ -72,6 +72,8 @@ pub struct Parts {
     /// Where metrics go; `None` for CloudWatch, through standard output, in the namespace of `METRICS_NAMESPACE`, or nowhere where
     /// that is unset.
     pub metrics: Option<Arc<dyn Recorder>>,
+    /// Who sees each request as it ends; mostly nobody.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl Default for Parts {
@@ -85,6 +87,7 @@ impl Default for Parts {
             request_time: REQUEST_TIME,
             store_try_timeout: dynamodb::TRY_TIMEOUT,
             metrics: None,
+            observer: None,
         }
     }
 }
@@ -134,6 +137,7 @@ pub struct App {
     authenticator: Authenticator<JwksKeys>,
     assertion_keys: Option<AssertionKeys>,
     metrics: Option<Metrics>,
+    observer: Option<Arc<dyn Observer>>,
     request_time: Duration,
 }
 
@@ -151,7 +155,7 @@ impl App {
     /// # Errors
     /// As [`App::start`].
     pub async fn start_with(vars: Vars, parts: Parts) -> Result<Self, StartError> {
-        let Parts { clock, token_clock, random, credentials, secret, request_time, store_try_timeout, metrics } = parts;
+        let Parts { clock, token_clock, random, credentials, secret, request_time, store_try_timeout, metrics, observer } = parts;
         let (aws, http) = open_clients(&vars, credentials, secret.is_some())?;
         let in_secrets_manager = |setting: &Setting| {
             let source = SecretsManagerSource::new(SecretsManager::new(aws.config()), setting.get(&vars)?);
@@ -200,7 +204,7 @@ impl App {
             Rules { pepper: app.pepper, policy, allowed_countries: app.allowed_countries, template: app.messages, test_numbers };
         let service = Service::new(store, sms, clock, random, rules);
         let providers = sms_config.providers.iter().map(ProviderConfig::provider).collect();
-        Ok(Self { service, providers, environment: app.environment, authenticator, assertion_keys, metrics, request_time })
+        Ok(Self { service, providers, environment: app.environment, authenticator, assertion_keys, metrics, observer, request_time })
     }
 }
 

@@ -1,6 +1,11 @@
 //! Logs: JSON where machines read them, lines for people elsewhere, and the one line that every request leaves (S24).
 
-use std::{io::IsTerminal, str::FromStr, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use http::{Method, StatusCode};
 use tracing::Subscriber;
@@ -205,6 +210,30 @@ pub fn log_request(summary: &RequestSummary<'_>) {
     }
 }
 
+/// The line of a request as [`log_request`] writes it where machines read it, whatever is logged here.
+pub fn rendered(summary: &RequestSummary<'_>) -> String {
+    let line = Rendered::default();
+    let writer = line.clone();
+    let subscriber = subscriber(default_filter(), Format::Json, move || writer.clone());
+    tracing::subscriber::with_default(subscriber, || log_request(summary));
+    let bytes = line.0.lock().unwrap_or_else(PoisonError::into_inner);
+    String::from_utf8_lossy(&bytes).trim_end().to_owned()
+}
+
+/// Where a line goes that is shown.
+#[derive(Clone, Default)]
+struct Rendered(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Rendered {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Milliseconds, to the hundredth.
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 100_000.0).round() / 100.0
@@ -212,11 +241,7 @@ fn milliseconds(duration: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        collections::BTreeSet,
-        io,
-        sync::{Arc, Mutex},
-    };
+    use std::collections::BTreeSet;
 
     use serde_json::{Value, json};
 
@@ -233,21 +258,8 @@ mod tests {
         use_cases::MessageKind,
     };
 
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     fn written(format: Format, summary: &RequestSummary<'_>) -> String {
-        let log = Log::default();
+        let log = Rendered::default();
         let writer = log.clone();
         tracing::subscriber::with_default(subscriber(default_filter(), format, move || writer.clone()), || log_request(summary));
         let bytes = log.0.lock().unwrap().clone();
