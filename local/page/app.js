@@ -2,7 +2,7 @@
 
 import { inWords, short } from "./countdown.js";
 import { $, copy, element, notice } from "./dom.js";
-import { call } from "./service.js";
+import { actAs, call } from "./service.js";
 import { PURPOSES, refusal } from "./words.js";
 
 /** What the user is doing: which fields that takes, what its code was sent for, and how it is called. `code` says how the code field is
@@ -20,12 +20,17 @@ const TASKS = {
 };
 
 const HINTS = {
-  start: "Nothing is sent to anybody in development, so any mobile number will do: +12015550123, say.",
+  start: "Nothing is really sent, so any mobile number will do: +12015550123, say.",
   change_number: "First the proof that it is you: a code sent to your present number, or a backup code.",
   new_codes: "The old ones work no more then.",
   turn_off: "Signing in takes the password alone then.",
   restore: "Too many wrong codes came. Prove that it is you with a backup code.",
 };
+
+/** Refusals that are about what the code field says. */
+const ABOUT_CODE = ["invalid_code", "code_expired", "code_superseded", "wrong_purpose", "too_many_attempts", "verification_required"];
+/** Refusals that are about what the number field says. */
+const ABOUT_NUMBER = ["invalid_phone_number", "phone_number_not_allowed", "already_enabled", "sms_delivery_failed"];
 
 export class App {
   user = null;
@@ -35,14 +40,21 @@ export class App {
   /** When things happen, on the clock of the browser's process: `resend`, `expires`, `unlock`. */
   #due = {};
   #saidResend = true;
+  /** How often users have changed. */
+  #turn = 0;
 
-  constructor(phone) {
+  /** An app whose messages go to `phone`; `isReal` where they go to people. */
+  constructor(phone, isReal) {
     this.#phone = phone;
+    if (isReal) HINTS.start = "The message is really sent, and costs money: use your own number.";
     $("task").addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
     });
-    $("resend").addEventListener("click", () => this.#send(TASKS[this.#task].sends));
+    $("resend").addEventListener("click", () => {
+      const purpose = TASKS[this.#task]?.sends;
+      if (purpose) this.#send(purpose);
+    });
     $("cancel").addEventListener("click", () => this.#leave());
     for (const button of $("actions").querySelectorAll("button")) {
       button.addEventListener("click", () => this.#begin(button.dataset.task));
@@ -53,15 +65,27 @@ export class App {
     });
   }
 
-  /** Another user sits in front of the screen; `null` is whoever a pasted token names. */
+  /** Another user sits in front of the screen; `null` is whoever a pasted token names. Says what is wrong, or nothing. */
   async switchTo(user) {
+    this.#turn += 1;
     this.user = user;
     this.#task = null;
+    this.#status = null;
     this.#phone.forgetCode();
     this.#clear();
     $("codes").hidden = true;
     $("code-list").replaceChildren();
-    await this.refresh();
+    this.#draw();
+    const problem = user === null ? null : await actAs(user);
+    if (!problem) await this.refresh();
+    return problem;
+  }
+
+  /** Calls the service; an answer that comes when another user is here already is late. */
+  async #call(...request) {
+    const turn = this.#turn;
+    const answer = await call(...request);
+    return { ...answer, isLate: turn !== this.#turn };
   }
 
   /** A code was clicked on the phone. */
@@ -73,11 +97,12 @@ export class App {
 
   /** Asks where the user stands, and draws it. */
   async refresh() {
-    const { ok, status, body } = await call("GET", "setup");
+    const { ok, body, isLate } = await this.#call("GET", "setup");
+    if (isLate) return;
     if (!ok) {
       this.#status = null;
       this.#draw();
-      this.#refuse(body, status);
+      this.#refuse(body);
       return;
     }
     this.#status = body;
@@ -89,10 +114,10 @@ export class App {
   }
 
   tick() {
-    if ($("task").hidden) return;
     const task = TASKS[this.#task];
+    if (!task || !this.#status) return;
     const { live_code: live, sends_remaining: sends } = this.#status;
-    const left = (name) => (this.#due[name] ?? 0) - performance.now() / 1000;
+    const left = (name) => this.#left(name);
     const facts = [];
     if (live && task.sends === live.purpose) {
       facts.push(left("expires") > 0 ? `Expires in ${short(left("expires"))}` : "Too old");
@@ -109,6 +134,10 @@ export class App {
     $("resend-facts").textContent = task.sends ? `${again} · ${sends} text ${sends === 1 ? "message" : "messages"} left this hour` : "";
     if (!waits && !this.#saidResend) $("ticker").textContent = "You can ask for another code now.";
     this.#saidResend = !waits;
+  }
+
+  #left(name) {
+    return (this.#due[name] ?? 0) - performance.now() / 1000;
   }
 
   #in(seconds) {
@@ -142,7 +171,7 @@ export class App {
     $("code").inputMode = task.backup ? "text" : "numeric";
     $("submit").textContent = task.submit;
     $("resend").hidden = !task.sends;
-    $("resend").textContent = status.live_code?.purpose === task.sends ? "Send again" : "Send a code";
+    $("resend").textContent = status.pending || status.live_code?.purpose === task.sends ? "Send again" : "Send a code";
     $("cancel").hidden = ["start", "restore"].includes(this.#task);
     $("cancel").textContent = task.other ?? "Not now";
     this.tick();
@@ -165,16 +194,19 @@ export class App {
       ["On since", new Date(status.enabled_at).toLocaleString("en-GB")],
       ["Backup codes left", String(status.backup_codes_remaining)],
     ];
+    $("facts").hidden = facts.length === 0;
     $("facts").replaceChildren(...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
   }
 
-  /** Begins to do something; it takes a code unless one of its kind is out already. */
+  /** Begins to do something. It takes a code, which is sent unless one of its kind is out already, or it is too early for another. */
   async #begin(name) {
     this.#clear();
     this.#task = name;
     this.#draw();
     this.#focus();
-    if (this.#status.live_code?.purpose !== TASKS[name].sends) await this.#send(TASKS[name].sends);
+    const { sends } = TASKS[name];
+    if (this.#status.live_code?.purpose === sends || this.#left("resend") > 0) return;
+    await this.#send(sends);
   }
 
   #leave() {
@@ -185,38 +217,48 @@ export class App {
   }
 
   async #send(purpose) {
-    const answer = await call("POST", "send-sms", { purpose });
-    await this.#after(answer, `We sent a code ${PURPOSES[purpose]} to ${answer.body.phone_number_masked}.`);
+    $("resend").disabled = true;
+    const answer = await this.#call("POST", "send-sms", { purpose });
+    // What was typed meanwhile, a backup code perhaps, stays.
+    await this.#after(answer, `We sent a code ${PURPOSES[purpose]} to ${answer.body.phone_number_masked}.`, false);
   }
 
   async #submit() {
+    $("submit").disabled = true;
+    await this.#handIn();
+    $("submit").disabled = false;
+  }
+
+  async #handIn() {
     const code = $("code").value;
     const fields = { method: "sms", phone_number: $("number").value.trim() };
-    const verify = (purpose, more) => call("POST", "verify", { code, purpose, ...more });
+    const verify = (purpose, more) => this.#call("POST", "verify", { code, purpose, ...more });
     switch (this.#task) {
-      case "start": return this.#numberSent(await call("POST", "setup", fields));
+      case "start": return this.#numberSent(await this.#call("POST", "setup", fields));
       case "change_number":
-      case "restore": return this.#numberSent(await call("POST", "setup", { ...fields, code }));
+      case "restore": return this.#numberSent(await this.#call("POST", "setup", { ...fields, code }));
       case "enroll": return this.#finished(await verify("enroll"), "Two-factor authentication is on.");
       case "replace": return this.#finished(await verify("replace"), "The new number is active.");
       case "sign_in": return this.#finished(await verify("sign_in"), "Signed in.");
       case "confirm": return this.#finished(await verify("confirm"), "The payment is confirmed.");
       case "new_codes": return this.#finished(await verify("change", { regenerate_backup_codes: true }), "These are your new backup codes.");
-      case "turn_off": return this.#finished(await call("DELETE", "setup", { code }), "Two-factor authentication is off.");
+      case "turn_off": return this.#finished(await this.#call("DELETE", "setup", { code }), "Two-factor authentication is off.");
       default: return undefined;
     }
   }
 
   /** A number was handed in, and a code is on its way to it, or is not: then the number waits all the same. */
   async #numberSent(answer) {
-    const { ok, body } = answer;
+    const { ok, body, isLate } = answer;
+    if (isLate) return;
     if (ok || body.code === "sms_delivery_failed") this.#task = this.#status.enabled ? "replace" : "enroll";
     await this.#after(answer, `We sent a code ${PURPOSES[body.purpose]} to ${body.phone_number_masked}.`);
   }
 
   /** A code was handed in that ends what the user is doing. */
   async #finished(answer, words) {
-    const { ok, body } = answer;
+    const { ok, body, isLate } = answer;
+    if (isLate) return;
     if (!ok) {
       await this.#after(answer);
       return;
@@ -231,26 +273,24 @@ export class App {
     if (body.backup_codes) this.#showCodes(body.backup_codes);
   }
 
-  /** Draws what is so after an answer, and says it. */
-  async #after({ ok, status, body }, words) {
-    this.#clear(ok);
+  /** Draws what is so after an answer, and says it; `empties` the fields of what was granted. */
+  async #after({ ok, body, isLate }, words, empties = true) {
+    if (isLate) return;
+    this.#clear(ok && empties);
     const code = /use code: (\d{6})$/.exec(body.warning ?? "")?.[1];
     if (code) this.#phone.code(code, body);
     await this.refresh();
     if (ok) notice($("done"), words);
-    else this.#refuse(body, status);
+    else this.#refuse(body);
     this.#focus(!ok);
     if (ok && this.#due.resend) $("ticker").textContent = `You can ask for another code in ${inWords(body.resend_in ?? 30)}.`;
   }
 
-  #refuse(problem, status) {
+  #refuse(problem) {
     notice($("refusal"), refusal(problem));
-    const field = ["invalid_phone_number", "phone_number_not_allowed", "already_enabled"].includes(problem.code) || this.#isAboutNumber(problem) ? "number" : "code";
-    if (status >= 400 && status < 500) $(field).setAttribute("aria-invalid", "true");
-  }
-
-  #isAboutNumber({ errors }) {
-    return errors?.some(({ field }) => field === "phone_number") ?? false;
+    const names = problem.errors?.map(({ field }) => field) ?? [];
+    if (ABOUT_NUMBER.includes(problem.code) || names.includes("phone_number")) $("number").setAttribute("aria-invalid", "true");
+    if (ABOUT_CODE.includes(problem.code) || names.includes("code")) $("code").setAttribute("aria-invalid", "true");
   }
 
   #clear(fields = true) {

@@ -2,7 +2,7 @@
 
 import { now, setNow, inWords, timeOfDay } from "./countdown.js";
 import { $, element, notice } from "./dom.js";
-import { actAs, lab, useToken } from "./service.js";
+import { lab, useToken } from "./service.js";
 
 export class Levers {
   #about;
@@ -77,9 +77,7 @@ export class Levers {
   }
 
   async #be(user) {
-    const problem = await actAs(user);
-    notice($("lever-refusal"), problem);
-    if (!problem) await this.#switchTo(user);
+    notice($("lever-refusal"), await this.#switchTo(user));
   }
 
   async #pull(path, fields) {

@@ -11,7 +11,7 @@ const { ok, body: about } = await lab("GET", "/_lab");
 if (!ok) notice($("lever-refusal"), about.message);
 
 const phone = new Phone(about.messages, about.providers ?? [], (code) => app.type(code));
-const app = new App(phone);
+const app = new App(phone, about.messages === "providers");
 const wire = new Wire();
 const levers = new Levers(about, (user) => app.switchTo(user));
 

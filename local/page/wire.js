@@ -40,6 +40,8 @@ const outcome = ({ answer }) => {
 export class Wire {
   #exchanges = [];
   #selected = null;
+  /** Whether the newest request is the selected one, whichever that is: until somebody selects an older one. */
+  #follows = true;
 
   constructor() {
     $("with-status").addEventListener("change", () => this.#list());
@@ -50,20 +52,34 @@ export class Wire {
     const { ok, body } = await lab("GET", "/_wire");
     if (!ok) return;
     this.#exchanges = body;
-    if (!body.some(({ id }) => id === this.#selected)) this.#selected = null;
+    if (!body.some(({ id }) => id === this.#selected)) {
+      this.#selected = null;
+      this.#follows = true;
+      this.#detail();
+    }
     this.#list();
-    if (this.#selected === null) this.#detail();
+    this.#follow();
   }
 
   /** A request was answered. */
   add(exchange) {
     this.#exchanges = [exchange, ...this.#exchanges.filter(({ id }) => id !== exchange.id)].slice(0, KEPT);
     this.#list();
+    this.#follow();
+  }
+
+  get #shown() {
+    const withStatus = $("with-status").checked;
+    return this.#exchanges.filter(({ method, path }) => withStatus || method !== "GET" || endpoint(path) !== "setup");
+  }
+
+  #follow() {
+    const [newest] = this.#shown;
+    if (this.#follows && newest && newest.id !== this.#selected) this.#select(newest);
   }
 
   #list() {
-    const withStatus = $("with-status").checked;
-    const shown = this.#exchanges.filter(({ method, path }) => withStatus || method !== "GET" || endpoint(path) !== "setup");
+    const shown = this.#shown;
     const focused = document.activeElement?.dataset?.exchange;
     $("exchanges").replaceChildren(...shown.map((exchange) => this.#row(exchange)));
     if (shown.length === 0) $("exchanges").append(element("li", { class: "empty" }, "No request yet. Those of curl and of your own app are shown here, too."));
@@ -85,6 +101,7 @@ export class Wire {
 
   async #select(exchange) {
     this.#selected = exchange.id;
+    this.#follows = exchange.id === this.#shown[0]?.id;
     this.#list();
     const { ok, body } = await lab("GET", `/_wire/${encodeURIComponent(exchange.id)}`);
     if (this.#selected === exchange.id) this.#detail(exchange, ok ? body : { problem: body.message });
@@ -107,6 +124,6 @@ export class Wire {
       ...block("Request", command, button),
       ...block(`Answer ${exchange.status}`, `${headers}\n\n${pretty(exchange.answer)}`),
       ...block("Audit trail", audit),
-      ...block("Line in the log", more.log ? JSON.stringify(more.log, null, 2) : more.problem ?? ""));
+      ...block("Line in the log", more.log ? pretty(more.log) : more.problem ?? ""));
   }
 }

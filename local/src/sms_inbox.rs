@@ -184,14 +184,12 @@ async fn serve(listener: TcpListener, router: Router, mut wanted: watch::Receive
     let mut listener = Some(listener);
     loop {
         let bound = match listener.take() {
-            Some(listener) => listener,
-            None => match TcpListener::bind(address).await {
-                Ok(listener) => listener,
-                Err(_) => {
-                    tokio::time::sleep(BIND_PAUSE).await;
-                    continue;
-                }
-            },
+            Some(listener) => Ok(listener),
+            None => TcpListener::bind(address).await,
+        };
+        let Ok(bound) = bound else {
+            tokio::time::sleep(BIND_PAUSE).await;
+            continue;
         };
         let mut until = wanted.clone();
         let unwanted = async move { drop(until.wait_for(|wanted| !wanted).await) };

@@ -151,9 +151,8 @@ const PORTS_TRIED: u16 = 100;
 
 /// Listens on `port`, or else on the usual one or the next that is free; and names the usual one, where that is taken.
 async fn listen(port: Option<u16>) -> Result<(TcpListener, Option<u16>), StackError> {
-    let bind = async |port| {
-        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| StackError::Port { port, error })
-    };
+    let bind =
+        async |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| StackError::Port { port, error });
     if let Some(port) = port {
         return Ok((bind(port).await?, None));
     }

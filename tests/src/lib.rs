@@ -16,6 +16,7 @@ pub mod imports;
 pub mod logs_insights;
 pub mod openapi;
 pub mod rie;
+pub mod running_stack;
 pub mod service;
 pub mod template;
 pub mod tls_front;

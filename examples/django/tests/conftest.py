@@ -36,11 +36,12 @@ class Service:
     database: str
 
     def messages(self):
-        return requests.get(f"{self.url}/_inbox").json()
+        """The newest first."""
+        return requests.get(f"{self.url}/_inbox.json").json()
 
     def code(self):
         """The code in the newest message."""
-        return next(body[:6] for body in reversed([message["Body"] for message in self.messages()]) if body[:6].isdigit())
+        return next(message["code"] for message in self.messages() if message["code"])
 
     def pass_time(self, seconds):
         requests.post(f"{self.url}/_clock", json={"advance_seconds": seconds}).raise_for_status()

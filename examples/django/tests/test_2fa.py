@@ -140,7 +140,7 @@ class TestStepUp:
         page = alice.open("/payout/")
         assert path(page) == "/step-up/"
         alice.submit("/step-up/?next=/payout/", send="1")
-        assert "to confirm a request" in alice.service.messages()[-1]["Body"]
+        assert "to confirm a request" in alice.service.messages()[0]["text"]
         page = alice.submit("/step-up/?next=/payout/", code=alice.service.code())
         assert path(page) == "/payout/"
         assert "on its way" in text(alice.submit("/payout/"))
@@ -225,10 +225,10 @@ class TestTheFactor:
         old_codes = alice.enroll()
         new = browse().number
         alice.submit("/security/number/", send="1")
-        assert alice.service.messages()[-1]["To"] == alice.number
+        assert alice.service.messages()[0]["number"] == alice.number
         page = alice.submit("/security/number/", phone=new, code=alice.service.code())
         assert path(page) == "/security/confirm-number/"
-        assert alice.service.messages()[-1]["To"] == new
+        assert alice.service.messages()[0]["number"] == new
         assert alice.number[-4:] in text(alice.open("/security/")), "the old one stays until the new one is confirmed"
         page = alice.submit("/security/confirm-number/", code=alice.service.code())
         assert len(backup_codes(page)) == 10 and set(backup_codes(page)).isdisjoint(old_codes)

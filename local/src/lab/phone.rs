@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use two_factor::{
-    domain::{Account, ChallengeId, Purpose, Timestamp, UserId},
+    domain::{Account, ChallengeId, PhoneNumber, Purpose, Timestamp, UserId},
     observability::log::RequestSummary,
     ports::Clock,
     use_cases::MessageKind,
@@ -125,13 +125,12 @@ impl Phone {
                 MessageKind::Code => stats.purpose.zip(stats.reference),
                 MessageKind::Notification(_) | MessageKind::Test => None,
             };
-            let entry = match message.message_id() {
-                Some(id) => entries.iter_mut().find(|entry| entry.id == id),
+            let entry = if let Some(id) = message.message_id() {
+                entries.iter_mut().find(|entry| entry.id == id)
+            } else {
                 // Delivered, and the provider's answer was lost: the number tells.
-                None => {
-                    let number = stats.phone().map(|phone| phone.as_e164());
-                    entries.iter_mut().rev().find(|entry| entry.sent.is_none() && Some(&*entry.number) == number)
-                }
+                let number = stats.phone().map(PhoneNumber::as_e164);
+                entries.iter_mut().rev().find(|entry| entry.sent.is_none() && Some(&*entry.number) == number)
             };
             if let Some(entry) = entry {
                 entry.sent = Some(Sent { user: user.clone(), code });
@@ -166,7 +165,8 @@ impl Phone {
             let later = entries.get(index + 1..).unwrap_or_default();
             entry.state(accounts, later, now, guesses)
         });
-        let shown = entries.iter().zip(states).filter(|(entry, _)| wanted.matches(entry)).map(|(entry, state)| entry.shown(state));
+        let shown =
+            entries.iter().zip(states).filter(|(entry, _)| wanted.matches(entry)).map(|(entry, state)| entry.shown(state));
         let mut shown: Vec<_> = shown.collect();
         shown.reverse();
         shown

@@ -129,7 +129,7 @@ async fn exchange(State(lab): State<Arc<Lab>>, Path(id): Path<String>) -> Respon
         None => Ok(Vec::new()),
     };
     let Ok(trail) = trail else { return refusal(StatusCode::SERVICE_UNAVAILABLE, "The database does not answer.") };
-    let records: Vec<_> = trail.iter().filter(|entry| entry.request_id == id).map(wire::record_as_json).collect();
+    let records: Vec<_> = trail.iter().filter(|entry| entry.request_id == id).map(wire::Record::from).collect();
     Json(json!({"log": line, "audit": records})).into_response()
 }
 

@@ -1,7 +1,7 @@
 //! What went over the wire: each request of the API with its answer, its line in the log, and its records in the audit trail.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex},
 };
 
@@ -14,7 +14,6 @@ use axum::{
 };
 use futures_util::TryStreamExt as _;
 use serde::Serialize;
-use serde_json::{Value, json};
 use two_factor::{
     domain::UserId,
     observability::log::{self, RequestSummary},
@@ -69,8 +68,7 @@ impl Wire {
 
     /// A request has ended, and has its line.
     pub(super) fn ended(&self, request: &RequestSummary<'_>) {
-        let line =
-            Line { request_id: request.request_id.to_owned(), user: request.user.cloned(), text: log::rendered(request) };
+        let line = Line { request_id: request.request_id.to_owned(), user: request.user.cloned(), text: log::rendered(request) };
         keep(&mut lock(&self.lines), line);
     }
 
@@ -86,8 +84,8 @@ impl Wire {
     }
 
     /// Who made a request, if that is known, and its line in the log; `None` where it is not remembered.
-    pub(super) fn request(&self, id: &str) -> Option<(Option<UserId>, Value)> {
-        self.line(id, |line| (line.user.clone(), serde_json::from_str(&line.text).unwrap_or_default()))
+    pub(super) fn request(&self, id: &str) -> Option<(Option<UserId>, String)> {
+        self.line(id, |line| (line.user.clone(), line.text.clone()))
     }
 
     fn line<T>(&self, id: &str, read: impl FnOnce(&Line) -> T) -> Option<T> {
@@ -148,16 +146,35 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A record of an audit trail.
-pub(super) fn record_as_json(entry: &AuditEntry) -> Value {
-    let AuditEntry { at, event, outcome, phone_masked, request_id, address, user_agent, details } = entry;
-    let mut shown = json!({
-        "at": at.to_rfc3339(), "event": event, "outcome": outcome, "phone": phone_masked, "request_id": request_id,
-        "address": address, "user_agent": user_agent,
-    });
-    if let Some(shown) = shown.as_object_mut() {
-        shown.extend(details.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))));
-        shown.retain(|_, value| !value.is_null());
+/// A record of an audit trail, as it is shown.
+#[derive(Serialize)]
+pub(super) struct Record<'a> {
+    at: String,
+    event: &'a str,
+    outcome: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<&'a str>,
+    #[serde(flatten)]
+    details: BTreeMap<&'a str, &'a str>,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<&'a str>,
+}
+
+impl<'a> From<&'a AuditEntry> for Record<'a> {
+    fn from(entry: &'a AuditEntry) -> Self {
+        let AuditEntry { at, event, outcome, phone_masked, request_id, address, user_agent, details } = entry;
+        Self {
+            at: at.to_rfc3339(),
+            event,
+            outcome,
+            phone: phone_masked.as_deref(),
+            details: details.iter().map(|(name, value)| (&**name, &**value)).collect(),
+            request_id,
+            address: address.as_deref(),
+            user_agent: user_agent.as_deref(),
+        }
     }
-    shown
 }

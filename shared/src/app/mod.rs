@@ -204,7 +204,16 @@ impl App {
             Rules { pepper: app.pepper, policy, allowed_countries: app.allowed_countries, template: app.messages, test_numbers };
         let service = Service::new(store, sms, clock, random, rules);
         let providers = sms_config.providers.iter().map(ProviderConfig::provider).collect();
-        Ok(Self { service, providers, environment: app.environment, authenticator, assertion_keys, metrics, observer, request_time })
+        Ok(Self {
+            service,
+            providers,
+            environment: app.environment,
+            authenticator,
+            assertion_keys,
+            metrics,
+            observer,
+            request_time,
+        })
     }
 }
 

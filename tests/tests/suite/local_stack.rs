@@ -1,7 +1,6 @@
 //! The local stack that `make run` starts: its settings, its server, its inbox, and how it says what is wrong.
 
 use std::{
-    collections::BTreeMap,
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
@@ -9,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Client, Method, Response, header::HeaderMap};
+use reqwest::{Method, Response, header::HeaderMap};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -17,8 +16,8 @@ use tokio::{
     process::Command,
 };
 use two_factor::{
-    adapters::{development_token::TokenMint, http::public_client, system::SystemClock},
-    config::{Config, ConfigError, Environment, Vars},
+    adapters::{http::public_client, system::SystemClock},
+    config::{ConfigError, Environment, Vars},
     ports::Clock as _,
 };
 use two_factor_local::{
@@ -28,13 +27,16 @@ use two_factor_local::{
     stack::Stack,
     welcome,
 };
-use two_factor_tests::openapi;
+use two_factor_tests::{
+    openapi,
+    running_stack::{ENROLL, PRODUCTION, Running, settings, start, twilio_at},
+};
 
 #[test]
 fn the_environment_wins_over_the_env_file() {
     let file = env_file("wins", "PORT=4000\nAPP_NAME='Acme Bank' # a comment\n");
     let settings = Settings::read([("PORT".to_owned(), "5000".to_owned())], &file, Environment::Production).unwrap();
-    assert_eq!(settings.port, 5000);
+    assert_eq!(settings.port, Some(5000));
     assert_eq!(settings.vars().get("APP_NAME"), Some("Acme Bank"));
 }
 
@@ -325,9 +327,8 @@ async fn with_an_inbox_the_code_is_in_the_text_message_and_not_in_the_answer() {
 
     let shown: Value =
         stack.client.get(format!("{}/_inbox", stack.stack.server.url())).send().await.unwrap().json().await.unwrap();
-    let text = shown[0]["Body"].as_str().unwrap();
-    assert_eq!(shown[0]["To"], "+12015550123");
-    let verified = stack.call(Method::POST, "verify", Some(json!({ "code": &text[..6] }).to_string())).await;
+    assert_eq!(shown[0]["number"], "+12015550123");
+    let verified = stack.call(Method::POST, "verify", Some(json!({ "code": shown[0]["code"] }).to_string())).await;
     assert_eq!(verified.status(), 200);
 }
 
@@ -455,66 +456,12 @@ async fn the_inbox_answers_as_it_is_told_and_then_queues() {
 const SIGNED: &str =
     "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host;x-amz-date, Signature=0";
 
-const PRODUCTION: [(&str, &str); 3] = [
-    ("APP_ENV", "production"),
-    ("CODE_PEPPER", "a pepper for tests, which has 32 bytes or more"),
-    ("AUTH_JWT_SECRET", "a token secret for tests, which has 32 bytes"),
-];
-
-const ENROLL: &str = r#"{"method": "sms", "phone_number": "+12015550123"}"#;
-
-/// A stack on a free port, and a client of the user alice.
-struct Running {
-    stack: Stack,
-    client: Client,
-    token: String,
-}
-
-impl Running {
-    fn url(&self, endpoint: &str) -> String {
-        format!("{}/api/v1/auth/2fa/{endpoint}/", self.stack.server.url())
-    }
-
-    async fn call(&self, method: Method, endpoint: &str, body: Option<String>) -> Response {
-        let request = self.client.request(method, self.url(endpoint)).bearer_auth(&self.token);
-        let request = match body {
-            Some(body) => request.header("Content-Type", "application/json").body(body),
-            None => request,
-        };
-        request.send().await.unwrap()
-    }
-}
-
-fn settings(variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
-    let variables: BTreeMap<String, String> =
-        [("PORT", "0")].iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Settings::read(variables, Path::new("no such file"), Environment::Development)
-}
-
-async fn start(variables: &[(&str, &str)]) -> Running {
-    let settings = settings(variables).unwrap();
-    let mint = TokenMint::new(&Config::from_vars(&settings.vars()).unwrap().auth).unwrap();
-    let token = mint.mint("alice", SystemClock.now(), Duration::from_secs(3600)).unwrap();
-    let stack = Stack::start(settings, |_| {}).await.unwrap();
-    Running { stack, client: public_client(&Vars::default()).unwrap(), token }
-}
-
 /// Why a stack with these settings does not start.
 async fn failure(variables: &[(&str, &str)]) -> String {
     match settings(variables) {
         Err(error) => error.to_string(),
         Ok(settings) => Stack::start(settings, |_| {}).await.map(|_| ()).expect_err("it must not start").to_string(),
     }
-}
-
-/// The settings of a real provider, which is at `url`.
-fn twilio_at(url: &str) -> [(&str, &str); 4] {
-    [
-        ("TWILIO_BASE_URL", url),
-        ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000000"),
-        ("TWILIO_AUTH_TOKEN", "token"),
-        ("TWILIO_PHONE_NUMBER", "+15005550006"),
-    ]
 }
 
 fn welcome(stack: &Running) -> String {

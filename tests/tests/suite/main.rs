@@ -18,6 +18,7 @@ mod hosts;
 mod journeys;
 mod judging;
 mod jwks;
+mod lab;
 mod layering;
 mod limits;
 mod local_stack;

@@ -56,7 +56,7 @@ async fn nobody_has_to_be_signed_in_for_what_is_on_this_machine() {
     let broken = "[profile dev]\nregion = eu-west-3\ncredential_process = exit 255\n";
     for variables in [&[][..], &[("SMS_INBOX", "1"), ("SMS_PROVIDERS", "sns")]] {
         let stack = Stack::start(settings("signed-out", broken, variables), |_| {}).await;
-        assert!(stack.is_ok(), "{variables:?}: {}", stack.unwrap_err());
+        assert!(stack.is_ok(), "{variables:?}: {:?}", stack.err());
     }
     let secret = settings("signed-out", broken, &[("SECRET_ID", "two-factor/dev")]);
     let refused = Stack::start(secret, |_| {}).await.map(drop).unwrap_err().to_string();
