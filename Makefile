@@ -59,7 +59,7 @@ RIE = $$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-$(ARCH))
 
 # What `make` alone lists.
 USE := run token doctor estimate cost
-DEVELOP := test test-hosts test-gcp test-api test-django test-typescript test-races mutants check fmt watch sam-local sam-local-api test-sam-local invoke database events template manifests unused deny smoke-watch clean
+DEVELOP := test test-hosts test-gcp test-page screenshots test-api test-django test-typescript test-races mutants check fmt watch sam-local sam-local-api test-sam-local invoke database events template manifests unused deny smoke-watch clean
 RELEASE := build test-bootstraps test-emulators test-cloud bench-cold bench-server sam-build deploy image test-image
 .PHONY: help two-factor-local $(USE) $(DEVELOP) $(RELEASE)
 
@@ -72,7 +72,7 @@ help:
 	    for (i = 1; i <= n; i++) printf "  make %-16s %s\n", target[i], does[target[i]] } \
 	  END { list("Use", "$(USE)"); list("Develop", "$(DEVELOP)"); list("Release", "$(RELEASE)") }' $(MAKEFILE_LIST)
 
-run: ## Serve all three endpoints on an embedded DynamoDB (PORT=3000, DATA_DIR=…, SMS_INBOX=1)
+run: ## Serve all three endpoints on an embedded DynamoDB, with a page to try them on (PORT=3000, DATA_DIR=…, SMS_INBOX=1)
 	cargo build --workspace --bin two-factor-local
 	@$(LOCAL) serve
 
@@ -90,6 +90,12 @@ test-hosts: ## Run the tests again behind the server outside Lambda, and behind 
 
 test-gcp: ## Run the tests of Google Secret Manager, against its API and a metadata server that are emulated at the wire
 	cargo test $(GCP) --test gcp
+
+test-page: $(TOOLS) two-factor-local ## Use the local server's page as a person does, in Chromium, and have axe-core look at it (CHROMIUM=…)
+	$(VENV)/bin/python tests/page $(BINARIES)/two-factor-local
+
+screenshots: $(TOOLS) two-factor-local ## Make the pictures of the README, in docs/images
+	$(VENV)/bin/python tests/page/screenshots.py $(BINARIES)/two-factor-local
 
 test-api: $(TOOLS) two-factor-local ## Run the integration guide, and have schemathesis try the server against openapi.yaml (SEEDS="1 2 3" EXAMPLES=100)
 	$(VENV)/bin/python tests/api/guide.py $(BINARIES)/two-factor-local

@@ -21,9 +21,9 @@ __all__ = ["ROOT", "browser", "expect", "serve"]
 
 
 @contextlib.contextmanager
-def serve(program, **settings):
-    """A server with these settings; gives its address."""
-    port = free_port()
+def serve(program, port=None, **settings):
+    """A server with these settings, on a free port unless one is named; gives its address."""
+    port = port or free_port()
     # Nothing of the person's own settings, and no file .env.
     environment = {"PATH": os.environ["PATH"], "PORT": str(port), **settings}
     with tempfile.TemporaryDirectory() as folder, Processes() as processes:

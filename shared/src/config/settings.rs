@@ -197,7 +197,7 @@ settings! {
     PLIVO_BASE_URL = text("PLIVO_BASE_URL", Some("https://api.plivo.com"), "another host, or a test's");
 
     // The servers outside Lambda.
-    PORT = server("PORT", None, "where it listens: 8080, and 3000 for the local server");
+    PORT = server("PORT", None, "where it listens: 8080; for the local server 3000, or the next free port");
     BIND = server("BIND", None, "the address that it listens on; all of this machine's where unset");
     ADMIN_PORT = server("ADMIN_PORT", Some("9090"), "where it answers probes and tells its metrics");
     TRUSTED_PROXIES = server("TRUSTED_PROXIES", None, "the proxies whose X-Forwarded-For is believed: addresses and networks");
