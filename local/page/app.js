@@ -42,6 +42,7 @@ export class App {
   #saidResend = true;
   /** How often users have changed. */
   #turn = 0;
+  #asked = 0;
 
   /** An app whose messages go to `phone`; `isReal` where they go to people. */
   constructor(phone, isReal) {
@@ -97,8 +98,10 @@ export class App {
 
   /** Asks where the user stands, and draws it. */
   async refresh() {
+    const asked = (this.#asked += 1);
     const { ok, body, isLate } = await this.#call("GET", "setup");
-    if (isLate) return;
+    // A later question has the newer answer.
+    if (isLate || asked !== this.#asked) return;
     if (!ok) {
       this.#status = null;
       this.#draw();
@@ -220,7 +223,7 @@ export class App {
     $("resend").disabled = true;
     const answer = await this.#call("POST", "send-sms", { purpose });
     // What was typed meanwhile, a backup code perhaps, stays.
-    await this.#after(answer, `We sent a code ${PURPOSES[purpose]} to ${answer.body.phone_number_masked}.`, false);
+    await this.#after(answer, this.#sent(answer.body), false);
   }
 
   async #submit() {
@@ -247,12 +250,17 @@ export class App {
     }
   }
 
+  #sent({ purpose, phone_number_masked: number, warning }) {
+    if (warning) return `No message leaves: the code ${PURPOSES[purpose]} is in the answer.`;
+    return `We sent a code ${PURPOSES[purpose]} to ${number}.`;
+  }
+
   /** A number was handed in, and a code is on its way to it, or is not: then the number waits all the same. */
   async #numberSent(answer) {
     const { ok, body, isLate } = answer;
     if (isLate) return;
     if (ok || body.code === "sms_delivery_failed") this.#task = this.#status.enabled ? "replace" : "enroll";
-    await this.#after(answer, `We sent a code ${PURPOSES[body.purpose]} to ${body.phone_number_masked}.`);
+    await this.#after(answer, this.#sent(body));
   }
 
   /** A code was handed in that ends what the user is doing. */

@@ -33,6 +33,7 @@ news.addEventListener("levers", async () => {
 });
 // Whatever was missed while there was no connection.
 let wasOpen = false;
+news.addEventListener("error", () => notice($("lever-refusal"), "The server does not answer. Is it still running?"));
 news.addEventListener("open", () => {
   if (wasOpen) location.reload();
   wasOpen = true;

@@ -26,6 +26,7 @@ export class Phone {
   #pick;
   #messages = [];
   #to = "";
+  #asked = 0;
   #fromAnswer = null;
 
   /** A phone where `pick` gets a code that is clicked. */
@@ -50,8 +51,10 @@ export class Phone {
 
   async refresh() {
     if (this.#mode !== "inbox") return;
+    const asked = (this.#asked += 1);
     const { ok, body } = await lab("GET", "/_inbox.json");
-    if (!ok) return;
+    // A later question has the newer answer.
+    if (!ok || asked !== this.#asked) return;
     this.#messages = body;
     this.#show();
   }

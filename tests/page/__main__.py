@@ -339,6 +339,7 @@ def test_what_is_shown_is_text_and_never_markup(lab):
 def test_without_a_provider_the_code_is_in_the_answer(lab):
     lab.open()
     expect(lab.page.get_by_role("link", name="Inbox")).to_be_hidden()
+    lab.sent = "No message leaves: the code to turn two-factor on is in the answer."
     expect(lab.page.locator("#provider")).to_be_hidden()
     expect(lab.page.locator("#phone-about")).to_contain_text("the code is in the answer")
     lab.enroll()

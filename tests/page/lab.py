@@ -16,6 +16,8 @@ class Lab:
 
     def __init__(self, page, url):
         self.page, self.url, self.problems = page, url, []
+        # What the app says of a code to enroll with.
+        self.sent = "We sent a code to turn two-factor on to"
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("dialog", lambda dialog: (self.problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on("console", lambda line: None if REFUSED.match(line.text) else self.problems.append(f"{line.type}: {line.text}"))
@@ -68,7 +70,7 @@ class Lab:
         """Turns 2FA on, and gives the backup codes."""
         self.number(number)
         self.press("Send the code")
-        self.done("We sent a code to turn two-factor on to")
+        self.done(self.sent)
         self.use_live()
         expect(self.page.locator("#codes")).to_be_visible()
         codes = self.page.locator("#code-list li").all_text_contents()
