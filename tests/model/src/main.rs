@@ -13,7 +13,7 @@ const USAGE: &str = "\
 usage: model [--fault FAULT] [PART]
 
   PART     explores the scenarios alone that have it in their names
-  --fault  breaks the table, to see that it is found: forgets-versions, forgets-slots, forgets-tokens, loses-records, reads-stale";
+  --fault  breaks the table, to see that it is found: forgets-versions, forgets-slots, forgets-tokens, loses-records";
 
 /// What goes wrong: two things in one schedule.
 const PAIRS: [Budget; 3] = [budget(2, 0, 0), budget(1, 1, 0), budget(1, 0, 1)];

@@ -31,6 +31,7 @@ pub fn check(world: &World, policy: &Policy) -> Promise {
         }
     }
     accepted_once(world)?;
+    decided_once(world)?;
     answers_are_true(world)?;
     sends_are_reserved(world)?;
     windows_hold(world, policy)
@@ -147,6 +148,20 @@ fn accepted_once(world: &World) -> Promise {
     promise(twice.is_none(), "S3", || format!("{twice:?}: a code was accepted more than once"))
 }
 
+/// S3, S7: a request is decided once. What it stores after that says what became of its messages.
+fn decided_once(world: &World) -> Promise {
+    for asked in &world.asked {
+        let afterwards = [AuditKind::Delivery, AuditKind::Notification];
+        let decides = |applied: &&Applied| {
+            let mut mine = applied.audit.iter().filter(|record| record.origin.request_id == asked.request);
+            mine.any(|record| !afterwards.contains(&record.event.kind))
+        };
+        let times = world.table.commits.iter().filter(decides).count();
+        promise(times <= 1, "S3", || format!("{:?} was decided and stored {times} times", asked.action))?;
+    }
+    Ok(())
+}
+
 /// S3, S7, S17, S21: what is answered is stored, and what is shown is what is stored.
 fn answers_are_true(world: &World) -> Promise {
     for answered in &world.answers {
@@ -180,6 +195,9 @@ fn answers_are_true(world: &World) -> Promise {
             }
             Err(Failure::Refused(Refusal::InvalidCode { .. })) if asked.typed.as_ref().is_some_and(|typed| typed.len() == 6) => {
                 promise(mine().any(counts_a_wrong_one), "S7", || "a wrong guess was answered and is not counted".to_owned())?;
+            }
+            Err(Failure::Refused(refusal)) if !matches!(refusal, Refusal::InvalidCode { .. }) => {
+                promise(mine().next().is_none(), "S3", || format!("{:?} was refused, and what it asked for is stored", asked.action))?;
             }
             Err(Failure::DeliveryFailed(_)) => {
                 let left = world.messages.iter().any(|message| message.request == asked.request && message.challenge.is_some() && message.counts);
