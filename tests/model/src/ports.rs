@@ -12,7 +12,8 @@ use two_factor::{
         },
     },
     ports::{
-        AuditEntry, Channel, Clock, Commit, CommitError, Deadline, LoadRequest, Random, SmsSender, Snapshot, Store, StoreUnavailable,
+        AuditEntry, Channel, Clock, Commit, CommitError, Deadline, LoadRequest, Random, SmsSender, Snapshot, Store,
+        StoreUnavailable,
     },
 };
 
@@ -97,15 +98,23 @@ impl Store for Ports {
                 3 => ("lost on its way, and so is the answer", None),
                 4 => {
                     let stored = world.table.transact(commit, token);
-                    let what = if stored { "stored, and the answer does not come" } else { "not stored, and the answer does not come" };
+                    let what =
+                        if stored { "stored, and the answer does not come" } else { "not stored, and the answer does not come" };
                     (what, Some(Err(CommitError::Unknown)))
                 }
                 _ => ("lost on its way, and the answer does not come", Some(Err(CommitError::Unknown))),
             };
             drop(world);
-            let events: Vec<_> =
-                commit.audit.iter().map(|record| format!("{} {}", record.event.kind.as_str(), record.event.outcome.as_str())).collect();
-            self.note(&format!("commits [{}] on version {:?}: {what}", events.join(", "), commit.expected.map(|version| version.0)));
+            let events: Vec<_> = commit
+                .audit
+                .iter()
+                .map(|record| format!("{} {}", record.event.kind.as_str(), record.event.outcome.as_str()))
+                .collect();
+            self.note(&format!(
+                "commits [{}] on version {:?}: {what}",
+                events.join(", "),
+                commit.expected.map(|version| version.0)
+            ));
             if let Some(outcome) = outcome {
                 return outcome;
             }
@@ -139,7 +148,12 @@ impl SmsSender for Ports {
         };
         let is_asked = !what.starts_with("is not asked");
         let counts = is_asked && result.as_ref().err().is_none_or(|failure| failure.class == FailureClass::UnknownOutcome);
-        let code = message.body.split(' ').next().filter(|word| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit())).map(str::to_owned);
+        let code = message
+            .body
+            .split(' ')
+            .next()
+            .filter(|word| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit()))
+            .map(str::to_owned);
         let challenge = code.is_some().then(|| message.reference.clone());
         let commits = world.table.commits.len();
         if is_asked {

@@ -67,7 +67,9 @@ fn counts_a_wrong_one(applied: &Applied) -> bool {
 
 /// S15, S24: nothing changes without a record of it.
 fn recorded(applied: &Applied) -> Promise {
-    promise(applied.before == applied.after || !applied.audit.is_empty(), "S15", || "an account changed without a record".to_owned())
+    promise(applied.before == applied.after || !applied.audit.is_empty(), "S15", || {
+        "an account changed without a record".to_owned()
+    })
 }
 
 /// S15, S25: a factor comes on, or changes, in one commit with its backup codes, and takes its code with it.
@@ -76,18 +78,24 @@ fn bound_as_a_whole(applied: &Applied) -> Promise {
     let (before, after) = (active(&applied.before), active(&applied.after));
     if before == after {
         let fresh = applied.after.backup.digests.iter().any(|digest| !applied.before.backup.digests.contains(digest));
-        return promise(!fresh || did(applied, &[AuditKind::BackupCodesRegenerated, AuditKind::Replaced, AuditKind::Enabled]), "S16", || {
-            "there are other backup codes without a reason".to_owned()
-        });
+        return promise(
+            !fresh || did(applied, &[AuditKind::BackupCodesRegenerated, AuditKind::Replaced, AuditKind::Enabled]),
+            "S16",
+            || "there are other backup codes without a reason".to_owned(),
+        );
     }
     let Some(number) = after else {
         let by = [AuditKind::Disable, AuditKind::OperatorReset];
-        return promise(did(applied, &by) && applied.after.backup.remaining() == 0, "S16", || "a factor is off without a reason".to_owned());
+        return promise(did(applied, &by) && applied.after.backup.remaining() == 0, "S16", || {
+            "a factor is off without a reason".to_owned()
+        });
     };
     let waited = applied.before.sms.pending.as_ref().map(|pending| pending.phone.clone());
     promise(waited.as_ref() == Some(&number), "S15", || format!("{} is active and did not wait to be", number.as_e164()))?;
     promise(did(applied, &[AuditKind::Enabled, AuditKind::Replaced]), "S15", || "a factor is on without its record".to_owned())?;
-    promise(applied.after.backup.remaining() == BackupCodes::SET, "S15", || "a factor is on without its backup codes".to_owned())?;
+    promise(applied.after.backup.remaining() == BackupCodes::SET, "S15", || {
+        "a factor is on without its backup codes".to_owned()
+    })?;
     promise(applied.after.sms.challenge.is_none(), "S3", || "a factor is on and its code still lives".to_owned())
 }
 
@@ -102,12 +110,16 @@ fn judged(world: &World, applied: &Applied, asked: &Asked, policy: &Policy) -> P
         promise(!locked, "S10", || "a code was judged while locked".to_owned())?;
         let challenge = before.sms.challenge.as_ref().ok_or_else(|| "S5: a code was judged and none was out".to_owned())?;
         promise(challenge.expires_at > applied.now, "S2", || "a code was judged that was too old".to_owned())?;
-        promise(challenge.failed_attempts < policy.code_max_attempts, "S7", || "more guesses were judged than a code has".to_owned())?;
+        promise(challenge.failed_attempts < policy.code_max_attempts, "S7", || {
+            "more guesses were judged than a code has".to_owned()
+        })?;
         if is_right {
             let sent = world.messages.iter().find(|message| message.challenge == Some(challenge.id.to_string()));
             let is_it = sent.is_some_and(|message| message.code.as_ref() == Some(typed));
             promise(is_it, "S5", || format!("{typed} was accepted, and is not the code that was out"))?;
-            promise(challenge.purpose == purpose_of(asked.action), "S4", || format!("a code for {:?} served {:?}", challenge.purpose, asked.action))?;
+            promise(challenge.purpose == purpose_of(asked.action), "S4", || {
+                format!("a code for {:?} served {:?}", challenge.purpose, asked.action)
+            })?;
         } else {
             let counted = after.sms.failed_attempts.count == before.sms.failed_attempts.count + 1;
             promise(counted, "S7", || "a wrong guess was not counted".to_owned())?;
@@ -172,9 +184,8 @@ fn answers_are_true(world: &World) -> Promise {
         };
         match &answered.result {
             Ok(granted) => {
-                let is_stored = mine().any(|applied| {
-                    applied.audit.iter().any(|record| record.event.outcome == AuditOutcome::Success)
-                });
+                let is_stored =
+                    mine().any(|applied| applied.audit.iter().any(|record| record.event.outcome == AuditOutcome::Success));
                 promise(is_stored, "S3", || format!("{:?} was granted and nothing is stored of it", asked.action))?;
                 let shown = match &granted.answer {
                     Answer::Bound { backup_codes, .. } => Some(backup_codes),
@@ -182,9 +193,11 @@ fn answers_are_true(world: &World) -> Promise {
                     Answer::CodeSent { .. } | Answer::Disabled | Answer::Done => None,
                 };
                 if let Some(codes) = shown {
-                    let digests: BTreeSet<_> = codes.iter().map(|code| code.digest(&pepper(), &asked.user).as_bytes().to_vec()).collect();
+                    let digests: BTreeSet<_> =
+                        codes.iter().map(|code| code.digest(&pepper(), &asked.user).as_bytes().to_vec()).collect();
                     let is_shown = mine().any(|applied| {
-                        applied.after.backup.digests.iter().map(|digest| digest.as_bytes().to_vec()).collect::<BTreeSet<_>>() == digests
+                        applied.after.backup.digests.iter().map(|digest| digest.as_bytes().to_vec()).collect::<BTreeSet<_>>()
+                            == digests
                     });
                     promise(is_shown, "S3", || "the backup codes that were shown are not those that were stored".to_owned())?;
                 }
@@ -197,10 +210,15 @@ fn answers_are_true(world: &World) -> Promise {
                 promise(mine().any(counts_a_wrong_one), "S7", || "a wrong guess was answered and is not counted".to_owned())?;
             }
             Err(Failure::Refused(refusal)) if !matches!(refusal, Refusal::InvalidCode { .. }) => {
-                promise(mine().next().is_none(), "S3", || format!("{:?} was refused, and what it asked for is stored", asked.action))?;
+                promise(mine().next().is_none(), "S3", || {
+                    format!("{:?} was refused, and what it asked for is stored", asked.action)
+                })?;
             }
             Err(Failure::DeliveryFailed(_)) => {
-                let left = world.messages.iter().any(|message| message.request == asked.request && message.challenge.is_some() && message.counts);
+                let left = world
+                    .messages
+                    .iter()
+                    .any(|message| message.request == asked.request && message.challenge.is_some() && message.counts);
                 promise(!left, "S12", || "a message is said not to have left, and may have".to_owned())?;
             }
             Err(_) => {}
@@ -221,7 +239,8 @@ fn reservation<'a>(world: &'a World, message: &Message) -> Option<(usize, &'a Ap
 /// S12: a send is reserved before its provider is asked, once, and given back only if the message certainly did not leave.
 fn sends_are_reserved(world: &World) -> Promise {
     let mut codes = BTreeMap::new();
-    let begun = |message: &&Message| world.asked.iter().any(|asked| asked.request == message.request && message.challenge.is_some());
+    let begun =
+        |message: &&Message| world.asked.iter().any(|asked| asked.request == message.request && message.challenge.is_some());
     for message in world.messages.iter().filter(begun) {
         let Some((index, _)) = reservation(world, message) else {
             return Err("S12: a message was sent and nothing was reserved".to_owned());
@@ -231,10 +250,13 @@ fn sends_are_reserved(world: &World) -> Promise {
         for applied in &world.table.commits {
             let given_back = |account: &two_factor::domain::Account| {
                 account.sends.iter().any(|sent| {
-                    Some(sent.challenge.to_string()) == message.challenge && matches!(sent.state, SendState::Refused | SendState::GivenBack)
+                    Some(sent.challenge.to_string()) == message.challenge
+                        && matches!(sent.state, SendState::Refused | SendState::GivenBack)
                 })
             };
-            promise(!(message.counts && given_back(&applied.after)), "S12", || "a send was given back that may have left".to_owned())?;
+            promise(!(message.counts && given_back(&applied.after)), "S12", || {
+                "a send was given back that may have left".to_owned()
+            })?;
         }
     }
     promise(codes.values().all(|times| *times == 1), "S12", || "a code was sent twice".to_owned())
@@ -249,8 +271,15 @@ fn windows_hold(world: &World, policy: &Policy) -> Promise {
         let kind = applied.before.sms.window_of(&message.to);
         let name = |kind| if kind == WindowKind::Binds { "to be bound" } else { "to an active number" };
         windows.entry(format!("{} {}", message.to.as_e164(), name(kind))).or_default().push(applied.now);
-        let recovers = world.asked.iter().any(|asked| asked.request == message.request && matches!(asked.action, Action::Setup(_, Some(_))) && asked.typed.as_ref().is_some_and(|typed| typed.len() > 6));
-        windows.entry(format!("{}{}", message.user.as_str(), if recovers { " recovering" } else { "" })).or_default().push(applied.now);
+        let recovers = world.asked.iter().any(|asked| {
+            asked.request == message.request
+                && matches!(asked.action, Action::Setup(_, Some(_)))
+                && asked.typed.as_ref().is_some_and(|typed| typed.len() > 6)
+        });
+        windows
+            .entry(format!("{}{}", message.user.as_str(), if recovers { " recovering" } else { "" }))
+            .or_default()
+            .push(applied.now);
     }
     for (window, sends) in &windows {
         for from in sends {

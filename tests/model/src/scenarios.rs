@@ -70,19 +70,11 @@ const PENDING: &[Before] = &[Act(ALICE, Setup(HOME, None))];
 /// Alice's number is on.
 const ON: &[Before] = &[Act(ALICE, Setup(HOME, None)), Act(ALICE, Verify(Latest, Purpose::Enroll)), Pass(3600)];
 /// The same, and a code to sign in is out.
-const SIGNING_IN: &[Before] = &[
-    Act(ALICE, Setup(HOME, None)),
-    Act(ALICE, Verify(Latest, Purpose::Enroll)),
-    Pass(3600),
-    Act(ALICE, Send(Purpose::SignIn)),
-];
+const SIGNING_IN: &[Before] =
+    &[Act(ALICE, Setup(HOME, None)), Act(ALICE, Verify(Latest, Purpose::Enroll)), Pass(3600), Act(ALICE, Send(Purpose::SignIn))];
 /// The same, and a code for a change is out.
-const CHANGING: &[Before] = &[
-    Act(ALICE, Setup(HOME, None)),
-    Act(ALICE, Verify(Latest, Purpose::Enroll)),
-    Pass(3600),
-    Act(ALICE, Send(Purpose::Change)),
-];
+const CHANGING: &[Before] =
+    &[Act(ALICE, Setup(HOME, None)), Act(ALICE, Verify(Latest, Purpose::Enroll)), Pass(3600), Act(ALICE, Send(Purpose::Change))];
 /// The same, and another number waits to take the place of the active one.
 const REPLACING: &[Before] = &[
     Act(ALICE, Setup(HOME, None)),
@@ -95,7 +87,8 @@ const REPLACING: &[Before] = &[
 /// Everything that is explored.
 #[expect(clippy::too_many_lines, reason = "a table of what is explored, a paragraph each")]
 pub fn all() -> Vec<Scenario> {
-    let scenario = |name, policy, before, clients| Scenario { name, policy, before, clients, ticks: &[], collects_garbage: false };
+    let scenario =
+        |name, policy, before, clients| Scenario { name, policy, before, clients, ticks: &[], collects_garbage: false };
     vec![
         Scenario {
             ticks: &[300, 3600],
@@ -114,19 +107,13 @@ pub fn all() -> Vec<Scenario> {
             "a code is sent again while the first one comes back",
             usual(),
             PENDING,
-            &[
-                (ALICE, &[Verify(Nth(0), Purpose::Enroll)]),
-                (ALICE, &[Send(Purpose::Enroll), Verify(Latest, Purpose::Enroll)]),
-            ],
+            &[(ALICE, &[Verify(Nth(0), Purpose::Enroll)]), (ALICE, &[Send(Purpose::Enroll), Verify(Latest, Purpose::Enroll)])],
         ),
         scenario(
             "another number is enrolled while the first one's code comes back",
             usual(),
             PENDING,
-            &[
-                (ALICE, &[Verify(Nth(0), Purpose::Enroll)]),
-                (ALICE, &[Setup(WORK, None), Verify(Latest, Purpose::Enroll)]),
-            ],
+            &[(ALICE, &[Verify(Nth(0), Purpose::Enroll)]), (ALICE, &[Setup(WORK, None), Verify(Latest, Purpose::Enroll)])],
         ),
         scenario(
             "an enrollment is dropped while its code comes back",
@@ -143,19 +130,6 @@ pub fn all() -> Vec<Scenario> {
                 &[
                     (ALICE, &[Verify(Wrong, Purpose::SignIn)]),
                     (ALICE, &[Verify(Wrong, Purpose::SignIn)]),
-                    (ALICE, &[Verify(Latest, Purpose::SignIn)]),
-                ],
-            )
-        },
-        Scenario {
-            ticks: &[900],
-            ..scenario(
-                "wrong codes lead to the lock while a code is sent",
-                Policy { lock_after_failures: 2, code_max_attempts: 5, ..tight() },
-                SIGNING_IN,
-                &[
-                    (ALICE, &[Verify(Wrong, Purpose::SignIn), Verify(Wrong, Purpose::SignIn)]),
-                    (ALICE, &[Send(Purpose::SignIn)]),
                     (ALICE, &[Verify(Latest, Purpose::SignIn)]),
                 ],
             )
@@ -251,11 +225,20 @@ pub fn all() -> Vec<Scenario> {
             "an operator unlocks and resets while codes come",
             tight(),
             SIGNING_IN,
-            &[
-                (ALICE, &[Verify(Wrong, Purpose::SignIn), Verify(Latest, Purpose::SignIn)]),
-                (ALICE, &[Unlock]),
-                (ALICE, &[Reset]),
-            ],
+            &[(ALICE, &[Verify(Wrong, Purpose::SignIn), Verify(Latest, Purpose::SignIn)]), (ALICE, &[Unlock]), (ALICE, &[Reset])],
         ),
+        Scenario {
+            ticks: &[900],
+            ..scenario(
+                "wrong codes lead to the lock while a code is sent",
+                Policy { lock_after_failures: 2, code_max_attempts: 5, ..tight() },
+                SIGNING_IN,
+                &[
+                    (ALICE, &[Verify(Wrong, Purpose::SignIn), Verify(Wrong, Purpose::SignIn)]),
+                    (ALICE, &[Send(Purpose::SignIn)]),
+                    (ALICE, &[Verify(Latest, Purpose::SignIn)]),
+                ],
+            )
+        },
     ]
 }
