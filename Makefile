@@ -59,7 +59,7 @@ RIE = $$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-$(ARCH))
 
 # What `make` alone lists.
 USE := run token doctor estimate cost
-DEVELOP := test test-hosts test-gcp test-page screenshots test-api test-django test-typescript test-races model model-mutations mutants check fmt watch sam-local sam-local-api test-sam-local invoke database events template manifests unused deny smoke-watch clean
+DEVELOP := test test-hosts test-gcp test-page screenshots test-api test-django test-typescript test-races test-databases model model-mutations mutants check fmt watch sam-local sam-local-api test-sam-local invoke database events template manifests unused deny smoke-watch clean
 RELEASE := build test-bootstraps test-emulators test-cloud bench-cold bench-server sam-build deploy image test-image
 .PHONY: help two-factor-local $(USE) $(DEVELOP) $(RELEASE)
 
@@ -111,6 +111,9 @@ test-typescript: $(NODE) two-factor-local ## Make a client's types from openapi.
 
 test-races: ## Play rounds of requests at once, with and without storage that fails under them (ROUNDS=1000 of each test)
 	TEST_ROUNDS=$(ROUNDS) cargo test --package two-factor-tests --test suite -- races:: storage_faults::
+
+test-databases: $(TOOLS) $(NODE) ## Hold the store to its contract on three databases: the embedded one, Amazon's DynamoDB Local (Java), moto
+	PATH="$(CURDIR)/$(VENV)/bin:$(abspath $(dir $(NODE)))/bin:$$PATH" $(VENV)/bin/python tests/databases.py
 
 model: ## Explore every interleaving of a few requests, with faults, deaths and time in between (minutes; PART="backup codes")
 	@cargo build --quiet --profile model --package two-factor-model

@@ -34,7 +34,7 @@ impl Choices {
     }
 
     /// Goes back to the beginning, to take the next way; `false` where every way was taken.
-    pub fn next(&mut self) -> bool {
+    pub fn turn(&mut self) -> bool {
         self.path.truncate(self.at);
         self.at = 0;
         while let Some((chosen, of)) = self.path.pop() {
@@ -61,7 +61,7 @@ mod tests {
             taken.push((first, second));
             let mut again = Choices::replaying(&choices.made());
             assert_eq!(again.choose(3), first);
-            if !choices.next() {
+            if !choices.turn() {
                 break;
             }
         }

@@ -105,8 +105,8 @@ async fn request(shared: &Shared, client: usize, user: UserId, action: Action, p
     let asked = Asked { request: request.clone(), user: user.clone(), action, typed: typed.clone() };
     shared.world().asked.push(asked.clone());
     let ports = Ports { shared: shared.clone(), client, user: user.clone(), request: request.clone() };
-    let parts = Arc::new(ports.clone());
-    let service = Service::new(ports.clone(), ports, Arc::<Ports>::clone(&parts), parts, rules(policy));
+    let shared_ports = Arc::new(ports.clone());
+    let service = Service::new(ports.clone(), ports, Arc::<Ports>::clone(&shared_ports), shared_ports, rules(policy));
     let caller = Caller { user: user.clone(), origin: Origin { request_id: request.clone(), ..Origin::default() } };
     let result = ask(&service, &caller, action, typed.as_deref()).await;
     let said = match &result {

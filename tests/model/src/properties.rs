@@ -121,7 +121,8 @@ fn judged(world: &World, applied: &Applied, asked: &Asked, policy: &Policy) -> P
                 format!("a code for {:?} served {:?}", challenge.purpose, asked.action)
             })?;
         } else {
-            let counted = after.sms.failed_attempts.count == before.sms.failed_attempts.count + 1;
+            let at_code = after.sms.challenge.as_ref().is_none_or(|same| same.failed_attempts == challenge.failed_attempts + 1);
+            let counted = at_code && after.sms.failed_attempts.count == before.sms.failed_attempts.count + 1;
             promise(counted, "S7", || "a wrong guess was not counted".to_owned())?;
         }
     }

@@ -64,7 +64,6 @@ struct Prepared {
 pub fn explore(scenario: &Scenario, budget: Budget, limit: u64, fault: Option<Fault>) -> Report {
     let runtime = runtime();
     let prepared = runtime.block_on(prepare(scenario));
-    #[expect(clippy::disallowed_methods, reason = "how long the exploration takes is printed, and nothing else")]
     let started = Instant::now();
     let mut report = Report { schedules: 0, depth: 0, took: Duration::ZERO, is_exhausted: false, violation: None };
     let mut choices = Choices::default();
@@ -80,7 +79,7 @@ pub fn explore(scenario: &Scenario, budget: Budget, limit: u64, fault: Option<Fa
             }
         }
         choices = world.choices;
-        if !choices.next() {
+        if !choices.turn() {
             report.is_exhausted = true;
             break;
         }

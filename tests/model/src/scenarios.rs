@@ -166,6 +166,17 @@ pub fn all() -> Vec<Scenario> {
             &[(ALICE, &[Disable(Some(Latest))]), (ALICE, &[Setup(WORK, Some(Latest))])],
         ),
         scenario(
+            "a code for signing in is tried for everything else",
+            usual(),
+            SIGNING_IN,
+            &[
+                (ALICE, &[Verify(Latest, Purpose::Confirm)]),
+                (ALICE, &[Regenerate(Latest)]),
+                (ALICE, &[Setup(WORK, Some(Latest))]),
+                (ALICE, &[Disable(Some(Latest))]),
+            ],
+        ),
+        scenario(
             "two numbers are to take the active one's place",
             usual(),
             CHANGING,

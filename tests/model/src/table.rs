@@ -105,8 +105,8 @@ impl Table {
         let stored = self.accounts.get(commit.user.as_str());
         let is_expected = commit.account.is_none() || stored.map(|stored| stored.version) == commit.expected;
         let is_free = |change: &SlotChange| {
-            let taken = self.windows.get(&key(&change.subject)).and_then(|slots| slots.get(&change.slot.index));
-            taken.is_none_or(|taken| taken.plus(commit.window) <= change.slot.taken_at)
+            let last = self.windows.get(&key(&change.subject)).and_then(|slots| slots.get(&change.slot.index));
+            last.is_none_or(|last| last.plus(commit.window) <= change.slot.taken_at)
         };
         let versions_hold = is_expected || self.fault == Some(Fault::ForgetsVersions);
         let slots_hold = commit.take.iter().all(is_free) || self.fault == Some(Fault::ForgetsSlots);

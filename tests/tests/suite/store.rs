@@ -1,4 +1,4 @@
-//! The store, through the real SDK, on the embedded database; and what it does when that fails.
+//! The store, through the real SDK, on the embedded database, or on the one that `TEST_DATABASE` names; and what it does when that fails.
 
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
@@ -43,15 +43,27 @@ struct Rig {
     proxy: Proxy,
     /// Past the proxy.
     direct: Client,
-    _database: EmbeddedDatabase,
+    _database: Option<EmbeddedDatabase>,
+}
+
+/// Where the database is, with the embedded one, or empty: one that `TEST_DATABASE` names serves one test after the other
+/// (`--test-threads=1`).
+async fn empty_database() -> (String, Option<EmbeddedDatabase>) {
+    let Ok(endpoint) = std::env::var("TEST_DATABASE") else {
+        let database = EmbeddedDatabase::start(None, 0).unwrap();
+        return (database.endpoint(), Some(database));
+    };
+    // That it is not there is as good.
+    let _ = client(&sdk_config(&endpoint).unwrap()).delete_table().table_name(TABLE).send().await;
+    (endpoint, None)
 }
 
 impl Rig {
     async fn new() -> Self {
-        let database = EmbeddedDatabase::start(None, 0).unwrap();
-        let direct = client(&sdk_config(&database.endpoint()).unwrap());
+        let (endpoint, database) = empty_database().await;
+        let direct = client(&sdk_config(&endpoint).unwrap());
         ensure_table(&direct, TABLE).await.unwrap();
-        let proxy = Proxy::start(&database.endpoint());
+        let proxy = Proxy::start(&endpoint);
         Self { store: store_at(&proxy.endpoint()), proxy, direct, _database: database }
     }
 
@@ -729,16 +741,14 @@ async fn an_answer_that_leaves_out_what_was_asked_for_is_never_an_account_that_i
         (json!({ "UnprocessedKeys": { TABLE: account } }), "no responses, and only one of three keys unprocessed"),
         (json!({ "Responses": { TABLE: [{ "version": { "N": "1" } }] } }), "an item without a key"),
     ];
-    join_all(answers.into_iter().map(async |(answer, reason)| {
+    for (answer, reason) in answers {
         let rig = Rig::new().await;
         rig.commit(&full_commit()).await.unwrap();
         rig.proxy.fail_next(2, Fault::Answer(answer.clone()));
         assert_eq!(rig.load().await.unwrap().account, full_account(), "{reason}: it is asked for again");
         rig.proxy.fail_all(Fault::Answer(answer));
         assert_eq!(rig.load_until(soon()).await.unwrap_err(), StoreUnavailable, "{reason}");
-        rig.proxy.recover();
-    }))
-    .await;
+    }
 }
 
 #[tokio::test]
@@ -867,8 +877,8 @@ async fn the_audit_trail_is_read_newest_last_over_all_its_pages() {
 
 #[tokio::test]
 async fn creating_the_table_twice_or_at_once_is_creating_it() {
-    let database = EmbeddedDatabase::start(None, 0).unwrap();
-    let client = client(&sdk_config(&database.endpoint()).unwrap());
+    let (endpoint, _database) = empty_database().await;
+    let client = client(&sdk_config(&endpoint).unwrap());
     for result in join_all((0..8).map(|_| ensure_table(&client, TABLE))).await {
         result.unwrap();
     }
@@ -883,8 +893,8 @@ async fn creating_the_table_twice_or_at_once_is_creating_it() {
 #[tokio::test]
 async fn a_table_that_belongs_to_something_else_is_left_alone() {
     use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
-    let database = EmbeddedDatabase::start(None, 0).unwrap();
-    let client = client(&sdk_config(&database.endpoint()).unwrap());
+    let (endpoint, _database) = empty_database().await;
+    let client = client(&sdk_config(&endpoint).unwrap());
     let attribute = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S);
     client
         .create_table()

@@ -97,17 +97,25 @@ pub fn has_our_keys(table: &TableDescription) -> bool {
 }
 
 async fn enable_ttl(client: &Client, name: &str) -> Result<(), TableError> {
-    let described = client.describe_time_to_live().table_name(name).send().await;
-    let described = described.map_err(|error| failed("DescribeTimeToLive", error))?;
-    let status = described.time_to_live_description.and_then(|ttl| ttl.time_to_live_status);
     // DynamoDB refuses to enable what is enabled.
-    if matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {
+    if drops_what_is_stale(client, name).await? {
         return Ok(());
     }
     let ttl = TimeToLiveSpecification::builder().enabled(true).attribute_name(TTL).build();
     let ttl = ttl.map_err(|error| failed("UpdateTimeToLive", error))?;
-    let updated = client.update_time_to_live().table_name(name).time_to_live_specification(ttl).send().await;
-    updated.map(|_| ()).map_err(|error| failed("UpdateTimeToLive", error))
+    match client.update_time_to_live().table_name(name).time_to_live_specification(ttl).send().await {
+        Ok(_) => Ok(()),
+        // Somebody else was faster.
+        Err(_) if drops_what_is_stale(client, name).await? => Ok(()),
+        Err(error) => Err(failed("UpdateTimeToLive", error)),
+    }
+}
+
+async fn drops_what_is_stale(client: &Client, name: &str) -> Result<bool, TableError> {
+    let described = client.describe_time_to_live().table_name(name).send().await;
+    let described = described.map_err(|error| failed("DescribeTimeToLive", error))?;
+    let status = described.time_to_live_description.and_then(|ttl| ttl.time_to_live_status);
+    Ok(matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)))
 }
 
 fn failed(operation: &'static str, error: impl std::error::Error) -> TableError {
