@@ -3,6 +3,8 @@
 
 Each mutation breaks the service, or the table that it is explored on, in one place. The exploration has to find a schedule that
 shows it; its promise and its trace are printed. Exits with 1 where one is not found.
+
+    python3 tests/model/mutations.py [PART]     only those that have PART in what they break
 """
 
 import os
@@ -121,6 +123,9 @@ def main():
         if (ROOT / name).is_file():
             (COPY / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, COPY / name)
+    part = " ".join(sys.argv[1:])
+    mutations = [mutation for mutation in MUTATIONS if part in mutation[0]]
+    faults = [fault for fault in FAULTS if part in fault]
     missed = []
 
     def judge(what, found):
@@ -128,16 +133,17 @@ def main():
         if not found:
             missed.append(what)
 
-    for what, name, old, new in MUTATIONS:
+    for what, name, old, new in mutations:
         file = COPY / name
         text = file.read_text()
         assert text.count(old) == 1, f"{what}: {name} has changed"
         file.write_text(text.replace(old, new))
         judge(what, explore())
         file.write_text(text)
-    for fault in FAULTS:
+    for fault in faults:
         judge(f"the table {fault}", explore("--fault", fault))
-    print(f"\n{len(MUTATIONS) + len(FAULTS) - len(missed)} of {len(MUTATIONS) + len(FAULTS)} mutations were found")
+    count = len(mutations) + len(faults)
+    print(f"\n{count - len(missed)} of {count} mutations were found")
     sys.exit(bool(missed))
 
 

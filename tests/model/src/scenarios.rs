@@ -213,6 +213,15 @@ pub fn all() -> Vec<Scenario> {
         Scenario {
             ticks: &[3600],
             ..scenario(
+                "a user tries one number after the other",
+                tight(),
+                PENDING,
+                &[(ALICE, &[Setup(WORK, None), Setup(NEW, None)]), (ALICE, &[Setup(HOME, None), Setup(WORK, None)])],
+            )
+        },
+        Scenario {
+            ticks: &[3600],
+            ..scenario(
                 "a number is enrolled and dropped again and again",
                 tight(),
                 PENDING,
