@@ -44,6 +44,7 @@ TOOLS := $(VENV)/.installed
 DJANGO := $(VENV)/django/.installed
 NODE := $(VENV)/node-24.19.0/.installed
 MACHETE := $(VENV)/cargo-machete-0.9.2/bin/cargo-machete
+CARGO_FUZZ := $(VENV)/cargo-fuzz-0.13.2/bin/cargo-fuzz
 MUTANTS := $(VENV)/cargo-mutants-27.1.0/bin/cargo-mutants
 CARGO_LAMBDA := cargo lambda
 # Where `cargo build --workspace --bin …` puts a program. With --workspace the features of all packages count, whatever is built of
@@ -59,7 +60,7 @@ RIE = $$(find $(CURDIR)/$(VENV) -name aws-lambda-rie-$(ARCH))
 
 # What `make` alone lists.
 USE := run token doctor estimate cost
-DEVELOP := test test-hosts test-gcp test-page screenshots test-api test-django test-typescript test-races test-databases model model-mutations mutants check fmt watch sam-local sam-local-api test-sam-local invoke database events template manifests unused deny smoke-watch clean
+DEVELOP := test test-hosts test-gcp test-page screenshots test-api test-django test-typescript test-races test-databases model model-mutations fuzz mutants check fmt watch sam-local sam-local-api test-sam-local invoke database events template manifests unused deny smoke-watch clean
 RELEASE := build test-bootstraps test-emulators test-cloud bench-cold bench-server sam-build deploy image test-image
 .PHONY: help two-factor-local $(USE) $(DEVELOP) $(RELEASE)
 
@@ -116,11 +117,14 @@ test-databases: $(TOOLS) $(NODE) ## Hold the store to its contract on three data
 	PATH="$(CURDIR)/$(VENV)/bin:$(abspath $(dir $(NODE)))/bin:$$PATH" $(VENV)/bin/python tests/databases.py
 
 model: ## Explore every interleaving of a few requests, with faults, deaths and time in between (minutes; PART="backup codes")
-	@cargo build --quiet --profile model --package two-factor-model
+	@cargo build --quiet --profile model --workspace --bin model
 	@$(BINARIES)/../model/model $(if $(PART),'$(PART)')
 
 model-mutations: ## Break the service in one place after the other, and show the schedule that finds each
 	@python3 tests/model/mutations.py
+
+fuzz: $(CARGO_FUZZ) ## Feed the parsers with what nobody would send, for SECONDS=60 each (a nightly toolchain; TARGET=tokens for one)
+	@PATH="$(abspath $(dir $(CARGO_FUZZ))):$$PATH" tests/fuzz/run $(or $(SECONDS),60) $(TARGET)
 
 mutants: $(MUTANTS) ## Break the domain and the use cases, a place at a time, and list what no test notices (hours)
 	$(MUTANTS) mutants --package two-factor --file 'shared/src/domain/**' --output target/mutants/domain -- --lib
@@ -275,6 +279,9 @@ $(NODE):
 # Compiled here: PyPI does not have it.
 $(MACHETE):
 	cargo install --quiet --locked --debug --root $(VENV)/cargo-machete-0.9.2 cargo-machete@0.9.2
+
+$(CARGO_FUZZ):
+	cargo install --quiet --locked --root $(VENV)/cargo-fuzz-0.13.2 cargo-fuzz@0.13.2
 
 $(MUTANTS):
 	cargo install --quiet --locked --root $(VENV)/cargo-mutants-27.1.0 cargo-mutants@27.1.0

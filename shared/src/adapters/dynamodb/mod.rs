@@ -1,6 +1,8 @@
 //! Storage in one DynamoDB table: [`DynamoStore`], and the [`table`] it expects.
 
 mod commit;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod keys;
 mod records;
 mod store;

@@ -149,7 +149,7 @@ struct ClassicError {
     parameter: Option<String>,
 }
 
-fn judge_classic(answer: &Answer) -> Result<String, Failure> {
+pub(super) fn judge_classic(answer: &Answer) -> Result<String, Failure> {
     let errors = answer.json::<Refused>().map(|refused| refused.errors).unwrap_or_default();
     // What is wrong with the sender is wrong whatever else is.
     let of_sender = errors.iter().find(|error| error.class(answer.status) == FailureClass::SenderMisconfigured);
@@ -249,7 +249,7 @@ impl BirdMessage {
     }
 }
 
-fn judge_bird(answer: &Answer) -> Result<String, Failure> {
+pub(super) fn judge_bird(answer: &Answer) -> Result<String, Failure> {
     if answer.status.is_success() {
         let message = answer.json::<BirdMessage>().ok_or_else(|| answer.unexplained())?;
         return match message.refusal() {

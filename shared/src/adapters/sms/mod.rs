@@ -6,6 +6,8 @@
 mod aws;
 pub mod aws_sms;
 pub mod failover;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gateway;
 mod health;
 pub mod messagebird;

@@ -77,7 +77,7 @@ struct Reply {
     error: Value,
 }
 
-fn judge(answer: &Answer) -> Result<String, Failure> {
+pub(super) fn judge(answer: &Answer) -> Result<String, Failure> {
     // Whatever is in it: with bad credentials nothing was taken.
     if answer.status == StatusCode::UNAUTHORIZED {
         return Err(Failure::with_code(FailureClass::AuthFailed, "http_401"));

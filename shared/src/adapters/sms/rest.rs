@@ -24,6 +24,12 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// An answer that came from nowhere.
+    #[cfg(fuzzing)]
+    pub(super) fn new(status: StatusCode, body: Vec<u8>) -> Self {
+        Self { status, body }
+    }
+
     /// The body as JSON of this shape; `None` if it is something else.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_slice(&self.body).ok()

@@ -79,7 +79,7 @@ struct Refused {
     code: u32,
 }
 
-fn judge(answer: &Answer) -> Result<String, Failure> {
+pub(super) fn judge(answer: &Answer) -> Result<String, Failure> {
     if answer.is_inconclusive() {
         let code = answer.json::<Refused>();
         return Err(

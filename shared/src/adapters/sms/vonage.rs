@@ -78,7 +78,7 @@ struct Part {
     error_text: String,
 }
 
-fn judge(answer: &Answer) -> Result<String, Failure> {
+pub(super) fn judge(answer: &Answer) -> Result<String, Failure> {
     if answer.status == StatusCode::UNAUTHORIZED {
         return Err(Failure::with_code(FailureClass::AuthFailed, "http_401"));
     }
