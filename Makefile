@@ -126,9 +126,10 @@ model-mutations: ## Break the service in one place after the other, and show the
 fuzz: $(CARGO_FUZZ) ## Feed the parsers with what nobody would send, for SECONDS=60 each (a nightly toolchain; TARGET=tokens for one)
 	@PATH="$(abspath $(dir $(CARGO_FUZZ))):$$PATH" tests/fuzz/run $(or $(SECONDS),60) $(TARGET)
 
-mutants: $(MUTANTS) ## Break the domain and the use cases, a place at a time, and list what no test notices (hours)
+mutants: $(MUTANTS) ## Break the domain, the use cases and the store, a place at a time, and list what no test notices (hours)
 	$(MUTANTS) mutants --package two-factor --file 'shared/src/domain/**' --output target/mutants/domain -- --lib
 	$(MUTANTS) mutants --package two-factor --file 'shared/src/use_cases/**' --test-package two-factor --test-package two-factor-tests --output target/mutants/use_cases
+	$(MUTANTS) mutants --package two-factor --file 'shared/src/adapters/dynamodb/**' --test-package two-factor --test-package two-factor-tests --output target/mutants/dynamodb
 
 check: ## Check format, lints, docs and layering
 	cargo fmt --all --check
