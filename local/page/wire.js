@@ -14,7 +14,7 @@ export const curl = ({ method, path, user, has_token: hasToken, content_type: ty
   const lines = [`curl -i -X ${method} ${quoted(location.origin + path)}`];
   if (hasToken) lines.push('-H "Authorization: Bearer $TOKEN"');
   if (type) lines.push(`-H ${quoted(`Content-Type: ${type}`)}`);
-  if (body) lines.push(`-d ${quoted(body)}`);
+  if (body) lines.push(`--data-raw ${quoted(body)}`);
   const token = hasToken ? `TOKEN=$(make -s token SUB=${quoted(user ?? "alice")})\n` : "";
   return token + lines.join(" \\\n  ");
 };

@@ -268,6 +268,8 @@ def test_a_request_is_shown_as_a_command_that_works_with_its_records_and_its_lin
     page.get_by_role("button", name="Copy", exact=True).click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     command = page.evaluate("navigator.clipboard.readText()")
+    # Else a body that begins with @ would be the name of a file.
+    assert "--data-raw" in command, command
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "429" in done.stdout and '"reason":"cooldown"' in done.stdout, done
     # What others do is seen, too.

@@ -217,10 +217,12 @@ impl Levers {
         self.table.get().is_some()
     }
 
-    /// A request has ended. Where it asked the provider, a failure for one message is over.
+    /// A request has ended. Where the provider has failed it, a failure for one message is over.
     pub(super) fn ended(&self, request: &RequestSummary<'_>) {
+        let mut attempts = request.stats.messages.iter().flat_map(|message| &message.attempts);
+        let has_failed = attempts.any(|attempt| attempt.result.is_err());
         let mut trouble = lock(&self.trouble);
-        if !request.stats.messages.is_empty() && trouble.is_some_and(|trouble| trouble.until == Until::NextMessage) {
+        if has_failed && trouble.is_some_and(|trouble| trouble.until == Until::NextMessage) {
             *trouble = None;
             if let Some(inbox) = self.inbox.get() {
                 inbox.come_back();

@@ -230,6 +230,6 @@ impl Filter {
     /// Numbers are compared by their digits: an unescaped `+` in a query is a space.
     fn matches(&self, entry: &Entry) -> bool {
         let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
-        self.to.as_deref().is_none_or(|to| digits(to) == digits(&entry.number))
+        self.to.as_deref().is_none_or(|to| to.is_empty() || digits(to) == digits(&entry.number))
     }
 }
